@@ -1,0 +1,1 @@
+"""Certified values from outside, see README.md."""

@@ -1,0 +1,80 @@
+"""The verdict: one paragraph on how far the answers part, why, and whether to trust them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.comparison.finding import Severity
+from workbench.comparison.ledger import totals
+
+if TYPE_CHECKING:
+    from workbench.comparison.comparison import Comparison
+
+_CAUSES = {
+    "prior": "the pull of the prior",
+    "coordinates": "the choice of coordinates for the mode",
+    "averaging": "averaging over a skewed posterior and its nuisance parameters",
+}
+_CLOSE = 0.25  # units
+
+
+def verdict(comparison: Comparison) -> str:
+    """Write the verdict.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Its ledger and findings are read.
+
+    Returns
+    -------
+    str
+        Two or three sentences.
+    """
+    return " ".join([_difference(comparison), _trust(comparison)])
+
+
+def _difference(c: Comparison) -> str:
+    if "MLE" in c.refused:
+        return "There is no maximum likelihood estimate of this model to compare with."
+    location = totals(c.ledger)["location"].dropna()
+    missing = len(c.terms) - len(location)
+    lacking = f" {missing} terms cannot be compared." if missing else ""
+    if location.empty:
+        return "No term has both a maximum likelihood estimate and a posterior mean."
+    worst = location.abs().idxmax()
+    value = float(location[worst])
+    rows = c.ledger[(c.ledger["term"] == worst) & (c.ledger["quantity"] == "location")]
+    unit = "standard errors" if rows["unit"].iloc[0].startswith("MLE") else "posterior sd"
+    if abs(value) <= _CLOSE:
+        return (
+            f"Maximum likelihood and the posterior agree: no posterior mean is further than "
+            f"{abs(value):.2f} {unit} from its estimate (largest for {worst}).{lacking}"
+        )
+    cause = rows.loc[rows["change_in_units"].abs().idxmax()]
+    share = f"{cause['change_in_units']:+.2f}"
+    apart = int((location.abs() > _CLOSE).sum())
+    return (
+        f"The answers part for {apart} of {len(location)} terms, most for {worst}: its posterior "
+        f"mean lies {value:+.2f} {unit} from the maximum likelihood estimate, mainly by "
+        f"{_CAUSES[cause['step']]} ({share}).{lacking}"
+    )
+
+
+def _trust(c: Comparison) -> str:
+    errors = [f for f in c.findings if f.severity is Severity.ERROR]
+    halves = {"the maximum likelihood fit": False, "the posterior": False}
+    for f in errors:
+        half = "the maximum likelihood fit" if f.code.startswith("mle-") else "the posterior"
+        halves[half] = True
+    bad = [h for h, is_bad in halves.items() if is_bad]
+    if bad:
+        return f"Do not trust {' or '.join(bad)}: {errors[0].sentence}"
+    warnings = sum(f.severity is Severity.WARNING for f in c.findings)
+    if warnings:
+        return f"Both can be read, with {warnings} warning{'s' if warnings > 1 else ''} in mind."
+    if not np.isfinite(c.table["estimate"]).all():
+        return "Some estimates are not finite."
+    return "Nothing speaks against trusting both."

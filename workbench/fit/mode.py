@@ -1,0 +1,279 @@
+"""The result of a mode fit: estimates, standard errors, curvature and path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from workbench.errors import FitError
+from workbench.fit.intervals import wald_interval
+from workbench.fit.optimiser import History, Starts
+from workbench.fit.prediction import Prediction, predict_from_draws
+from workbench.fit.provenance import Provenance
+from workbench.fit.status import Status
+from workbench.model import Density, LogTerms
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModeFit:
+    """A maximum of the log-likelihood (MLE) or of the log posterior (MAP, Laplace).
+
+    It also speaks statsmodels: ``params``, ``bse``, ``tvalues``, ``pvalues``, ``conf_int``,
+    ``cov_params``, ``llf``, ``aic``, ``bic``, ``nobs``.
+
+    Attributes
+    ----------
+    method : str
+        ``MLE``, ``MAP`` or ``Laplace``.
+    space : str
+        ``constrained`` or ``unconstrained``: the space whose mode it is (an MLE is invariant and
+        says ``constrained``).
+    values : dict of str to numpy.ndarray
+        Constrained values of every site at the mode; random effects at their conditional mode.
+    estimates : pandas.DataFrame
+        Indexed by term: ``estimate``, ``std_error`` (delta method), ``support_lower``,
+        ``support_upper``, ``role``, ``reason`` (why a standard error is ``nan``).
+    z : numpy.ndarray
+        The mode, unconstrained, shape (D,).
+    z_labels : tuple of str
+        Labels of z.
+    log_objective : float
+        The maximised function, nats.
+    log_terms : LogTerms
+        Log-likelihood (marginal where random effects are declared), and log prior at the mode.
+    information, covariance : numpy.ndarray
+        Observed information of the parameters and covariance of z, shapes (P, P) and (D, D).
+    null_directions : tuple of dict
+        Combinations (label to weight) along which the objective is flat or runs away.
+    eigenvalues : numpy.ndarray
+        Spectrum of the information in scaled coordinates, shape (P,).
+    condition_number : float
+        Of the information scaled to a unit diagonal.
+    num_parameters, num_observations : int
+        P and N.
+    status : Status
+        How the fit ended.
+    detail : str
+        What the status is about, in a sentence (empty when converged).
+    starts : Starts
+        Every start.
+    history : History
+        The winning path.
+    provenance : Provenance
+        Versions, seed, time, fingerprints.
+    density : Density or None
+        The model at its data; ``None`` when loaded without a model.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> from models.linear import MODEL
+    >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
+    >>> fit.params.round(3).to_dict()  # doctest: +NORMALIZE_WHITESPACE
+    {'beta[Intercept]': 25.732, 'beta[mom_hs]': 5.95, 'beta[mom_iq]': 0.564, 'sigma': 18.073}
+    >>> fit.status.ok
+    True
+    """
+
+    method: Literal["MLE", "MAP", "Laplace"]
+    space: Literal["constrained", "unconstrained"]
+    values: dict[str, np.ndarray]
+    estimates: pd.DataFrame
+    z: np.ndarray
+    z_labels: tuple[str, ...]
+    log_objective: float
+    log_terms: LogTerms
+    information: np.ndarray
+    covariance: np.ndarray
+    null_directions: tuple[dict[str, float], ...]
+    eigenvalues: np.ndarray
+    condition_number: float
+    num_parameters: int
+    num_observations: int
+    status: Status
+    detail: str
+    starts: Starts
+    history: History
+    provenance: Provenance
+    density: Density | None
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        r"""Estimate, standard error and interval of every term.
+
+        Parameters
+        ----------
+        level : float
+            Level of the interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``term, estimate, std_error, lower, upper, reason``. Intervals are built on
+            the scale of the support.
+
+        Notes
+        -----
+        The standard error is :math:`\sqrt{g^T V g}` with :math:`g` the gradient of the term in z
+        and V the inverse observed information (delta method; van der Vaart, Asymptotic
+        Statistics, chapter 3).
+
+        Examples
+        --------
+        >>> import numpyro, numpyro.distributions as dist
+        >>> from workbench.fit import fit_mle
+        >>> def normal(y=None):
+        ...     mu = numpyro.sample("mu", dist.Normal(0, 10))
+        ...     numpyro.sample("y", dist.Normal(mu, 1), obs=y)
+        >>> fit = fit_mle(normal, {"y": [1.0, 2.0, 3.0, 2.0]})
+        >>> fit.summary()[["term", "estimate", "std_error"]].round(6).values.tolist()
+        [['mu', 2.0, 0.5]]
+        """
+        e = self.estimates
+        low, high = wald_interval(
+            e["estimate"].to_numpy(),
+            e["std_error"].to_numpy(),
+            e["support_lower"].to_numpy(),
+            e["support_upper"].to_numpy(),
+            level,
+        )
+        return pd.DataFrame(
+            {
+                "term": e.index,
+                "estimate": e["estimate"].to_numpy(),
+                "std_error": e["std_error"].to_numpy(),
+                "lower": low,
+                "upper": high,
+                "reason": e["reason"].to_numpy(),
+            }
+        )
+
+    # -- the statsmodels face ----------------------------------------------------------------
+    @property
+    def params(self) -> pd.Series:
+        """Estimates by term."""
+        return self.estimates["estimate"]
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors by term."""
+        return self.estimates["std_error"]
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Estimate over standard error (for scales the hypothesis 0 is not interior)."""
+        return self.params / self.bse
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided normal tail probability of :attr:`tvalues`."""
+        return pd.Series(2 * stats.norm.sf(np.abs(self.tvalues)), index=self.params.index)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood at the mode (marginal over declared random effects), nats."""
+        return float(self.log_terms.log_likelihood)
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations N."""
+        return self.num_observations
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion ``2 P - 2 llf``; ``nan`` unless this is an MLE."""
+        return 2 * self.num_parameters - 2 * self.llf if self.method == "MLE" else np.nan
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion ``P log N - 2 llf``; ``nan`` unless this is an MLE."""
+        if self.method != "MLE" or self.nobs == 0:
+            return np.nan
+        return float(self.num_parameters * np.log(self.nobs) - 2 * self.llf)
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Confidence interval by term, columns ``lower`` and ``upper``."""
+        return self.summary(level).set_index("term")[["lower", "upper"]]
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the unconstrained coordinates, labelled."""
+        labels = list(self.z_labels)
+        return pd.DataFrame(self.covariance, index=labels, columns=labels)
+
+    # -- draws and predictions ---------------------------------------------------------------
+    def draws(self, key: jax.Array, num: int) -> dict[str, np.ndarray]:
+        """Draws of every site from the normal approximation in z, each of shape (num, ...).
+
+        Raises
+        ------
+        FitError
+            When the fit has directions without a standard error, or was loaded without a model.
+        """
+        density = self.require_density()
+        if not self.status.ok and self.null_directions:
+            raise FitError(
+                f"the {self.method} of model '{density.model.name}' has no covariance to draw "
+                f"from ({self.detail or self.status.value}): expected a regular maximum"
+            )
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        normal = jax.random.normal(key, (num, self.z.size))
+        z = self.z + normal @ root.T
+        arrays = density.arrays
+        out = jax.jit(jax.vmap(density.constrain, in_axes=(0, None)))(z, arrays)
+        return {k: np.asarray(v) for k, v in out.items()}
+
+    def predict(
+        self,
+        new_data: Any = None,
+        *,
+        key: jax.Array | None = None,
+        num: int = 1000,
+        level: float = 0.95,
+    ) -> Prediction:
+        """Predict from the model with its parameters at the mode (plug-in).
+
+        Parameters
+        ----------
+        new_data : Dataset, optional
+            Rows to predict; the fitted data by default.
+        key : jax.Array, optional
+            Random key of the predictive draws; fixed by default.
+        num : int
+            Number of predictive draws.
+        level : float
+            Level of the predictive interval.
+
+        Returns
+        -------
+        Prediction
+            The plug-in predictive distribution: noise, but no uncertainty of the parameters.
+        """
+        density = self.require_density()
+        latent = {x.name: np.asarray(self.values[x.name])[None] for x in density.latents}
+        repeated = {k: np.repeat(v, num, axis=0) for k, v in latent.items()}
+        return predict_from_draws(
+            density, repeated, new_data, method=self.method, key=key, level=level
+        )
+
+    def require_density(self) -> Density:
+        """The model at its data, or an error that says how to have it."""
+        if self.density is None:
+            raise FitError(
+                f"this {self.method} was loaded without its model: expected "
+                "load(path, model=...) before draws or predictions"
+            )
+        return self.density
+
+    def __str__(self) -> str:
+        """Summary table, the status below."""
+        head = f"{self.method}  log-likelihood {self.llf:.6g}  N {self.nobs}\n"
+        table = self.summary().drop(columns="reason").to_string(index=False)
+        return f"{head}{table}\n{self.detail or self.status.value}"
+
+    def _repr_html_(self) -> str:
+        return self.summary().to_html(index=False) + f"<p>{self.detail or self.status.value}</p>"

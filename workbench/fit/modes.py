@@ -1,0 +1,436 @@
+"""The three mode fits: maximum likelihood, maximum a posteriori, Laplace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from workbench.errors import FitError
+from workbench.fit.compilation import keep_compiled_programs
+from workbench.fit.curvature import Curvature, combination, examine, refusals
+from workbench.fit.mode import ModeFit
+from workbench.fit.objective import Objective
+from workbench.fit.optimiser import Optimum, maximise
+from workbench.fit.prediction import observed_value
+from workbench.fit.provenance import provenance, stopwatch
+from workbench.fit.status import Status
+from workbench.model import Density, LogTerms, Model, read_density
+from workbench.model.effects import mixed_effects
+
+_CHOICE = ("Bernoulli", "Binomial", "Categorical", "Multinomial", "OrderedLogistic")
+_RIVAL = 3.0  # nats
+
+
+def fit_mle(
+    model: Model | Callable[..., Any] | Density,
+    data: Any = None,
+    *,
+    seed: int = 0,
+    num_starts: int = 8,
+    max_iterations: int = 500,
+    init: np.ndarray | None = None,
+) -> ModeFit:
+    r"""Fit by maximum likelihood: priors are dropped, supports are kept.
+
+    Parameters
+    ----------
+    model : Model, callable or Density
+        A model, any plain NumPyro function, or a density already read.
+    data : Dataset or mapping, optional
+        Values by argument name (not for a Density).
+    seed : int
+        Seed of the random starts.
+    num_starts : int
+        Number of starts; the first is the centre of the unconstrained space.
+    max_iterations : int
+        Bound on the L-BFGS iterations of each start.
+    init : numpy.ndarray, optional
+        A further start: unconstrained parameters, shape (P,).
+
+    Returns
+    -------
+    ModeFit
+        Declared random effects are integrated out by Laplace's method (exact when Gaussian).
+
+    Raises
+    ------
+    FitError
+        When no maximum likelihood estimate is defined: a latent site whose prior holds
+        parameters that the likelihood never sees (an undeclared random effect), or a latent site
+        hidden in an observation (imputation).
+
+    Notes
+    -----
+    Maximises :math:`\log p(y \mid T(z))`; the estimate moves neither with the priors nor with
+    the transforms. Standard errors come from the observed information by automatic
+    differentiation. See Pawitan (2001), In All Likelihood, chapters 2 and 9.
+
+    Examples
+    --------
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def coin(y=None):
+    ...     p = numpyro.sample("p", dist.Beta(5, 1))
+    ...     numpyro.sample("y", dist.Bernoulli(p), obs=y)
+    >>> fit = fit_mle(coin, {"y": [1, 0, 0, 0]})
+    >>> round(float(fit.params["p"]), 10)
+    0.25
+    """
+    density = model if isinstance(model, Density) else read_density(model, data)
+    reason = undefined_likelihood(density)
+    if reason:
+        raise FitError(reason)
+    return _fit(Objective(density=density, method="MLE"), seed, num_starts, max_iterations, init)
+
+
+def fit_map(
+    model: Model | Callable[..., Any] | Density,
+    data: Any = None,
+    *,
+    seed: int = 0,
+    num_starts: int = 8,
+    max_iterations: int = 500,
+    init: np.ndarray | None = None,
+) -> ModeFit:
+    """Fit the posterior mode in *constrained* space: likelihood plus log prior, no Jacobian.
+
+    Parameters
+    ----------
+    model, data, seed, num_starts, max_iterations, init
+        As in :func:`fit_mle`.
+
+    Returns
+    -------
+    ModeFit
+        Its ``space`` is ``constrained``; an exponential(1) prior alone has its mode at 0 here,
+        and at 1 in the space of its logarithm (see :func:`fit_laplace`).
+
+    Examples
+    --------
+    A Beta(2, 2) prior and one success in four: the mode of Beta(3, 5) is 1/3.
+
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def coin(y=None):
+    ...     p = numpyro.sample("p", dist.Beta(2, 2))
+    ...     numpyro.sample("y", dist.Bernoulli(p), obs=y)
+    >>> round(float(fit_map(coin, {"y": [1, 0, 0, 0]}).params["p"]), 10)
+    0.3333333333
+    """
+    density = model if isinstance(model, Density) else read_density(model, data)
+    return _fit(Objective(density=density, method="MAP"), seed, num_starts, max_iterations, init)
+
+
+def fit_laplace(
+    model: Model | Callable[..., Any] | Density,
+    data: Any = None,
+    *,
+    seed: int = 0,
+    num_starts: int = 8,
+    max_iterations: int = 500,
+    init: np.ndarray | None = None,
+) -> ModeFit:
+    """Fit a normal approximation to the posterior at its mode in *unconstrained* space.
+
+    Parameters
+    ----------
+    model, data, seed, num_starts, max_iterations, init
+        As in :func:`fit_mle`.
+
+    Returns
+    -------
+    ModeFit
+        The mode of the density of z (Jacobian included); declared random effects are integrated
+        out first, so that the mode is that of the parameters' marginal posterior.
+
+    References
+    ----------
+    Tierney and Kadane (1986), doi:10.1080/01621459.1986.10478240.
+
+    Examples
+    --------
+    With a Beta(2, 2) prior and one success in four, the density of logit p has its mode where
+    p is 3/8, the posterior mean.
+
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def coin(y=None):
+    ...     p = numpyro.sample("p", dist.Beta(2, 2))
+    ...     numpyro.sample("y", dist.Bernoulli(p), obs=y)
+    >>> round(float(fit_laplace(coin, {"y": [1, 0, 0, 0]}).params["p"]), 10)
+    0.375
+    """
+    density = model if isinstance(model, Density) else read_density(model, data)
+    return _fit(
+        Objective(density=density, method="Laplace"), seed, num_starts, max_iterations, init
+    )
+
+
+def undefined_likelihood(density: Density) -> str:
+    """Say why maximising over every latent site would not be maximum likelihood ("" if it is).
+
+    Notes
+    -----
+    A site whose prior depends on a parameter that the likelihood does not see directly is a
+    random effect: maximising over both drives the spread of the effects to zero. It must be
+    declared, so that it can be integrated out. So must a latent value that stands in for a
+    missing observation. A parameter that transforms the observations (Box-Cox) is one of the
+    likelihood only together with a factor that holds the log Jacobian of the transformation.
+    """
+    name = density.model.name
+    parameters = set(density.names("parameter"))
+    if not parameters:
+        return f"model '{name}' has no parameter to maximise the likelihood over"
+    likelihood = [density.site(n) for n in density.names("observed", "factor")]
+    seen = {x for site in likelihood for x in site.depends_on}
+    for site in density.sites:
+        held = set(site.depends_on) & parameters
+        if site.role == "parameter":
+            hidden, effects = held - seen - {site.name}, {site.name}
+        elif site.role == "prior":
+            hidden, effects = held - seen, held & seen
+        else:
+            continue
+        if hidden and effects:
+            effect = min(effects)
+            where = "" if site.role == "parameter" else f" (site '{site.name}')"
+            return (
+                f"model '{name}' has no maximum likelihood estimate as written: the prior of site "
+                f"'{effect}'{where} holds '{min(hidden)}', which the likelihood sees only through "
+                f"it; declare it, Model(random_effects=('{effect}',)), to integrate it out"
+            )
+    jacobians = {x for n in density.names("factor") for x in density.site(n).depends_on}
+    for site in likelihood:
+        moved = sorted((set(site.moved_by) & parameters) - jacobians)
+        if moved:
+            return (
+                f"model '{name}' has no maximum likelihood estimate as written: the observed value "
+                f"of site '{site.name}' moves with '{moved[0]}'; if that stands for missing "
+                f"values, declare it, Model(random_effects=('{moved[0]}',)), and if it transforms "
+                "the data, add the log Jacobian of the transformation as a numpyro.factor"
+            )
+    for site, label in mixed_effects(density).items():
+        return (
+            f"model '{name}' has no maximum likelihood estimate as written: random effects site "
+            f"'{site}' mixes effects whose prior holds parameters with others, such as {label}, "
+            "whose prior holds none: give fixed effects their own site"
+        )
+    return ""
+
+
+def _fit(
+    objective: Objective, seed: int, num_starts: int, max_iterations: int, init: Any
+) -> ModeFit:
+    density = objective.density
+    if num_starts < 1:
+        raise FitError(f"num_starts expects at least 1; got {num_starts}")
+    if objective.free.size == 0:
+        raise FitError(f"model '{density.model.name}' has no parameter to fit")
+    keep_compiled_programs()
+    with stopwatch() as seconds:
+        optimum = maximise(
+            objective,
+            key=jax.random.key(seed),
+            num_starts=num_starts,
+            max_iterations=max_iterations,
+            init=init,
+        )
+        curvature = examine(objective, optimum)
+        parts = _carry_to_estimands(objective, optimum, curvature)
+        status, detail = _explain(objective, optimum, curvature)
+        exact = _scales_at_rounding(density, parts["values"])
+        if exact and objective.method == "MLE" and status is not Status.AT_BOUNDARY:
+            status, detail = (
+                Status.UNBOUNDED,
+                (
+                    f"unbounded: the model fits exactly, so {exact[0]} is at the rounding level of "
+                    "the observations and the likelihood rises without end as it falls"
+                ),
+            )
+            rows = parts["estimates"].index.isin(exact)
+            parts["estimates"].loc[rows, "std_error"] = np.nan
+            parts["estimates"].loc[rows, "reason"] = detail
+        elapsed = seconds()
+    labels = [density.z_labels[i] for i in objective.free]
+    directions = np.concatenate([curvature.null, curvature.runaway], axis=1).T
+    return ModeFit(
+        method=objective.method,
+        space="unconstrained" if objective.method == "Laplace" else "constrained",
+        values=parts["values"],
+        estimates=parts["estimates"],
+        z=parts["z"],
+        z_labels=density.z_labels,
+        log_objective=optimum.value,
+        log_terms=parts["log_terms"],
+        information=curvature.information,
+        covariance=parts["covariance"],
+        null_directions=tuple(
+            dict(zip(labels, (float(w) for w in d / np.abs(d).max()), strict=True))
+            for d in directions
+        ),
+        eigenvalues=curvature.eigenvalues,
+        condition_number=curvature.condition_number,
+        num_parameters=objective.free.size,
+        num_observations=density.num_observations,
+        status=status,
+        detail=detail,
+        starts=optimum.starts,
+        history=optimum.history,
+        provenance=provenance(
+            density,
+            seed=seed,
+            seconds=elapsed,
+            settings={"num_starts": num_starts, "max_iterations": max_iterations},
+        ),
+        density=density,
+    )
+
+
+def _carry_to_estimands(
+    objective: Objective, optimum: Optimum, curvature: Curvature
+) -> dict[str, Any]:
+    """Values, delta-method standard errors and refusals for every estimand, from one program."""
+    density, arrays = objective.density, objective.density.arrays
+    free, effects = objective.free, objective.effects
+
+    order: list[str] = []  # a compiled program returns its dicts sorted by key
+
+    def flat(z: jax.Array, arrays: Any) -> jax.Array:
+        found = density.estimands(density.constrain(z, arrays), arrays)
+        order[:] = list(found)
+        return jnp.concatenate([jnp.ravel(found[name]) for name in order])
+
+    def program(theta: jax.Array, arrays: Any) -> dict[str, Any]:
+        z = objective.complete(theta, arrays)
+        values = density.constrain(z, arrays)
+        out: dict[str, Any] = {
+            "z": z,
+            "values": values,
+            "log_terms": density.log_terms(z, arrays),
+            "estimands": density.estimands(values, arrays),
+            "jacobian": density.jacobian(flat)(z, arrays),
+            "bounds": density.bounds(z, arrays),
+        }
+        if effects.size:
+            out["response"] = jax.jacfwd(lambda t: objective.complete(t, arrays))(theta)
+
+            def joint(u: jax.Array) -> jax.Array:
+                return objective.log_joint(theta, u, arrays)
+
+            out["effect_information"] = -jax.hessian(joint)(z[effects])
+            marginal = Objective(density=density, method="MLE")
+            out["marginal_log_likelihood"] = marginal(theta, arrays)
+        return out
+
+    got = jax.tree_util.tree_map(np.asarray, jax.jit(program)(jnp.asarray(optimum.theta), arrays))
+    response = got.get("response", np.eye(density.size)[:, free])
+    covariance = response @ curvature.covariance @ response.T
+    terms = got["log_terms"]
+    if effects.size:
+        # prediction variance of the effects: given the parameters, plus the parameters' own
+        covariance[np.ix_(effects, effects)] += np.linalg.inv(got["effect_information"])
+        terms = LogTerms(got["marginal_log_likelihood"], jnp.zeros(()), terms.log_prior)
+    jacobian = got["jacobian"]
+    variance = np.einsum("qi,ij,qj->q", jacobian, covariance, jacobian)
+    labels = [density.z_labels[i] for i in free]
+    reasons = refusals(jacobian @ response, curvature, labels)
+    found = {name: got["estimands"][name] for name in order}
+    shapes = {name: v.shape for name, v in found.items()}
+    names = density.estimand_labels(shapes)
+    lower, upper, roles = [], [], []
+    for name, shape in shapes.items():
+        known = name in got["bounds"] and density.model.estimands is None
+        a, b = got["bounds"][name] if known else (np.full(shape, -np.inf), np.full(shape, np.inf))
+        lower.append(np.ravel(a))
+        upper.append(np.ravel(b))
+        role = density.site(name).role if density.model.estimands is None else "estimand"
+        roles += [role] * int(np.prod(shape, dtype=int))
+    refused = np.array([bool(r) for r in reasons])
+    with np.errstate(invalid="ignore"):
+        error = np.where(refused, np.nan, np.sqrt(variance))
+    if not np.isfinite(curvature.information).all():
+        reasons = ["the objective or its curvature is not finite at the last point"] * len(reasons)
+        error = np.full(len(reasons), np.nan)
+    estimates = pd.DataFrame(
+        {
+            "estimate": np.concatenate([np.ravel(v) for v in found.values()]),
+            "std_error": error,
+            "support_lower": np.concatenate(lower),
+            "support_upper": np.concatenate(upper),
+            "role": roles,
+            "reason": reasons,
+        },
+        index=pd.Index([t for name in shapes for t in names[name]], name="term"),
+    )
+    return {
+        "z": got["z"],
+        "values": got["values"],
+        "log_terms": terms,
+        "covariance": covariance,
+        "estimates": estimates,
+    }
+
+
+def _explain(
+    objective: Objective,
+    optimum: Optimum,
+    curvature: Curvature,
+) -> tuple[Status, str]:
+    """Name what the curvature found in terms of the model: which combination, which support."""
+    density = objective.density
+    labels = [density.z_labels[i] for i in objective.free]
+    status = curvature.status
+    if curvature.runaway.size:
+        direction = curvature.runaway[:, 0] / np.abs(curvature.runaway[:, 0]).max()
+        name = combination(direction, labels)
+        unbounded = optimum.value > 0 and curvature.gain > 1.0
+        leading = [density.latents_at(i) for i in objective.free[np.abs(direction) > 0.1]]
+        if all(x.scale in ("log", "logit") for x in leading) and not unbounded:
+            return Status.AT_BOUNDARY, f"at the boundary: the objective does not fall along {name}"
+        if _predicts_perfectly(objective) and objective.method == "MLE":
+            return Status.SEPARATED, f"separated: the likelihood rises without end along {name}"
+        return Status.UNBOUNDED, f"unbounded: the objective rises without end along {name}"
+    if status is Status.NOT_IDENTIFIED:
+        names = "; ".join(combination(d, labels) for d in curvature.null.T[:3])
+        return status, f"not identified: the objective is flat along {names}"
+    if status is Status.SADDLE:
+        return status, "stopped at a saddle"
+    if status is Status.NOT_CONVERGED:
+        return status, (
+            f"not converged: Newton decrement {optimum.decrement:.2g} nats after "
+            f"{len(optimum.history.log_objective)} iterations"
+        )
+    return _several(optimum)
+
+
+def _scales_at_rounding(density: Density, values: dict[str, np.ndarray]) -> list[str]:
+    """Scalar scales below the rounding of the observations: the model fits exactly."""
+    sizes = [
+        float(np.nanmax(np.abs(y)))
+        for name in density.names("observed")
+        if (y := observed_value(density, name)) is not None and y.dtype.kind == "f" and y.size
+    ]
+    scalars = [x for x in density.latents if x.scale == "log" and values[x.name].ndim == 0]
+    limit = 10 * np.finfo(float).eps * max(sizes, default=0.0)
+    return [x.name for x in scalars if 0 <= values[x.name] < limit]
+
+
+def _predicts_perfectly(objective: Objective) -> bool:
+    """Whether the outcome is a choice or a count of successes, the data that can separate."""
+    return any(f in _CHOICE for f in objective.density.observed_families)
+
+
+def _several(optimum: Optimum) -> tuple[Status, str]:
+    """Tell other maxima that compete: within 3 nats, a likelihood ratio of 20, of the best."""
+    starts = optimum.starts
+    ended = np.isfinite(starts.log_objective) & (starts.gradient_norm < 1e-3)
+    below = optimum.value - starts.log_objective
+    rival = ended & (below > 1e-3) & (below < _RIVAL)
+    if rival.any():
+        return Status.SEVERAL_OPTIMA, (
+            f"several optima: {int(rival.sum())} of {len(below)} starts ended at another maximum "
+            f"within {_RIVAL:.0f} nats (the next is {below[rival].min():.3g} below)"
+        )
+    return Status.CONVERGED, ""

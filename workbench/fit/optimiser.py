@@ -1,0 +1,403 @@
+r"""Maximisation: L-BFGS from several starts in one program, then Newton steps to rounding level.
+
+Both work in coordinates w with :math:`\theta = \theta_0 + P w` in which the information is near
+the identity (:mod:`workbench.fit.scaling`). L-BFGS (Liu and Nocedal 1989,
+doi:10.1007/BF01589116), from optax, gets near; Newton's method with the exact Hessian
+(Nocedal and Wright, Numerical Optimization, 2nd ed., chapter 3) ends at rounding level. The
+Newton decrement :math:`g^T H^{-1} g`, twice the objective still to be won, is the measure of
+convergence that no change of units moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from workbench.errors import FitError
+from workbench.fit.objective import Objective
+from workbench.fit.scaling import rescale
+
+_ROUND = 50  # L-BFGS iterations between two rescalings
+_NEWTON_STEPS = 100
+_HALVINGS = 2.0 ** -np.arange(12)
+_LEAPS = 4.0 ** np.arange(-5, 3)  # along negative curvature, in scaled coordinates
+CONVERGED_DECREMENT = 1e-12  # nats; a standard error's millionth part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Starts:
+    """Where the optimiser began and ended, one row per start (K starts, P parameters).
+
+    Attributes
+    ----------
+    z0, z : numpy.ndarray
+        First and last point, shape (K, P), unconstrained.
+    log_objective : numpy.ndarray
+        Last objective, shape (K,), nats; ``nan`` where a start failed.
+    gradient_norm : numpy.ndarray
+        Last gradient norm in scaled coordinates, shape (K,).
+    iterations : numpy.ndarray
+        L-BFGS iterations, shape (K,).
+    paths : tuple of numpy.ndarray
+        Objective and gradient norm per iteration of each start, shape (2, I) each.
+    """
+
+    z0: np.ndarray
+    z: np.ndarray
+    log_objective: np.ndarray
+    gradient_norm: np.ndarray
+    iterations: np.ndarray
+    paths: tuple[np.ndarray, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """Path of the winning start: L-BFGS iterations, then Newton steps.
+
+    Attributes
+    ----------
+    log_objective, gradient_norm : numpy.ndarray
+        Per iteration, shape (I,); the gradient in scaled coordinates (per standard error).
+    num_newton : int
+        How many of the last entries are Newton steps.
+    """
+
+    log_objective: np.ndarray
+    gradient_norm: np.ndarray
+    num_newton: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimum:
+    """Where the optimiser ended, with the curvature there in scaled coordinates.
+
+    Attributes
+    ----------
+    theta : numpy.ndarray
+        Best point, shape (P,).
+    value : float
+        Log objective there, nats.
+    gradient : numpy.ndarray
+        Gradient in w, shape (P,).
+    scale : numpy.ndarray
+        P, with theta + P w, shape (P, P).
+    information : numpy.ndarray
+        Minus the Hessian in w, shape (P, P).
+    decrement : float
+        Newton decrement: twice the objective still to be won.
+    starts : Starts
+        Every start.
+    history : History
+        The winning path.
+    """
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+    scale: np.ndarray
+    information: np.ndarray
+    decrement: float
+    starts: Starts
+    history: History
+
+
+def maximise(
+    objective: Objective,
+    *,
+    key: jax.Array,
+    num_starts: int,
+    max_iterations: int,
+    init: np.ndarray | None = None,
+) -> Optimum:
+    """Maximise an objective from several starts.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to maximise.
+    key : jax.Array
+        Random key for the starts.
+    num_starts : int
+        Number of starts K: the centre of the unconstrained space, then uniform draws from
+        (-2, 2) in units that move the likelihood's parameters by about one.
+    max_iterations : int
+        Bound on the L-BFGS iterations of a start.
+    init : numpy.ndarray, optional
+        A further start, shape (P,).
+
+    Returns
+    -------
+    Optimum
+        The best maximum found; whether it is one is read off its decrement and curvature.
+
+    Raises
+    ------
+    FitError
+        When the objective is not finite at any start.
+    """
+    arrays = objective.density.arrays
+    centre = jnp.zeros(objective.free.size)
+    scale, unit = rescale(objective, centre if init is None else jnp.asarray(init), arrays)
+    z0 = _starting_points(objective, key, unit, num_starts, init)
+    if len(z0) == 0:
+        raise FitError(
+            f"the {objective.method} objective of model '{objective.density.model.name}' is not "
+            "finite at any starting point: expected a finite log density near the centre of the "
+            "unconstrained space; check data against supports, or rescale the covariates"
+        )
+    run = _climb(objective, z0, max_iterations)
+    best = int(np.nanargmax(np.where(np.isfinite(run.log_objective), run.log_objective, -np.inf)))
+    polished = _newton(objective, run.z[best])
+    end = polished[-1]
+    values = np.array([p.value for p in polished])
+    norms = np.array([np.linalg.norm(p.gradient) for p in polished])
+    return Optimum(
+        theta=end.theta,
+        value=end.value,
+        gradient=end.gradient,
+        scale=end.scale,
+        information=end.information,
+        decrement=end.decrement,
+        starts=run,
+        history=History(
+            log_objective=np.concatenate([run.paths[best][0], values]),
+            gradient_norm=np.concatenate([run.paths[best][1], norms]),
+            num_newton=len(polished),
+        ),
+    )
+
+
+def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
+    """L-BFGS from every start, in rounds; each round in coordinates rescaled where it begins."""
+    arrays = objective.density.arrays
+    program = jax.jit(partial(_lbfgs, objective))
+    z, total = z0.copy(), np.zeros(len(z0), dtype=int)
+    value, norm = np.full((2, len(z0)), np.nan)
+    paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
+    for _ in range(-(-max_iterations // _ROUND)):
+        scales = np.stack([rescale(objective, jnp.asarray(point), arrays)[0] for point in z])
+        ends = program(jnp.asarray(z), jnp.asarray(scales), arrays)
+        z, value, norm, count, path_value, path_norm, done = (np.asarray(x) for x in ends)
+        total += count
+        for k, n in enumerate(count):
+            paths[k].append(np.stack([path_value[k, :n], path_norm[k, :n]]))
+        if done.all():
+            break
+    return Starts(
+        z0=z0,
+        z=z,
+        log_objective=value,
+        gradient_norm=norm,
+        iterations=total,
+        paths=tuple(np.concatenate(p, axis=1) for p in paths),
+    )
+
+
+def _starting_points(
+    objective: Objective, key: jax.Array, unit: np.ndarray, num: int, init: np.ndarray | None
+) -> np.ndarray:
+    """Points with a finite objective: each is halved towards the centre until it is finite."""
+    size = unit.size
+    draws = np.asarray(jax.random.uniform(key, (max(num - 1, 0), size), minval=-2, maxval=2))
+    z0 = np.concatenate([np.zeros((1, size)), draws * unit])
+    if init is not None:
+        z0 = np.concatenate([np.asarray(init)[None], z0])
+    bad = ~np.isfinite(objective.values_at(z0))
+    for _ in range(8):
+        if not bad.any():
+            break
+        z0[bad] *= 0.5
+        bad = ~np.isfinite(objective.values_at(z0))
+    return z0[~bad]
+
+
+def _lbfgs(
+    objective: Objective,
+    z0: jax.Array,
+    scales: jax.Array,
+    arrays: Mapping[str, Any],
+) -> tuple[jax.Array, ...]:
+    """One round of L-BFGS from K points: point, value, gradient norm, count, path, whether done.
+
+    One loop evaluates the objective once per turn, whether the turn is a new step or a trial of
+    the line search (bisection for the weak Wolfe conditions, Lewis and Overton 2013,
+    doi:10.1007/s10107-012-0514-2), so that the program holds one copy of the gradient.
+    """
+    solver = optax.scale_by_lbfgs(memory_size=10)
+
+    def from_start(start: jax.Array, scale: jax.Array) -> tuple[jax.Array, ...]:
+        def loss(w: jax.Array) -> jax.Array:
+            return -objective(start + scale @ w, arrays)
+
+        def turn(s: dict[str, Any]) -> dict[str, Any]:
+            trial = s["w"] + s["t"] * s["move"]
+            value, grad = jax.value_and_grad(loss)(trial)
+            slope = s["grad"] @ s["move"]
+            first = s["turns"] == 0
+            enough = value <= s["value"] + 1e-4 * s["t"] * slope
+            steep = grad @ s["move"] < 0.9 * slope
+            accept = first | (enough & ~steep)
+            low = jnp.where(enough, s["t"], s["low"])
+            high = jnp.where(enough, s["high"], s["t"])
+            t = jnp.where(jnp.isinf(high), 2 * s["t"], 0.5 * (low + high))
+            direction, state = solver.update(grad, s["state"], trial)
+            direction = jnp.where(direction @ grad > 0, -direction, -grad)
+            norm = jnp.linalg.norm(grad)
+            little = ~first & (jnp.abs(value - s["value"]) <= 1e-14 * (1.0 + jnp.abs(value)))
+            at = jnp.where(accept, s["count"], _ROUND)  # beyond the end: dropped
+            new = {
+                "w": trial,
+                "value": value,
+                "grad": grad,
+                "move": direction,
+                "state": state,
+                "low": jnp.zeros(()),
+                "high": jnp.asarray(jnp.inf),
+                "t": jnp.where(first, 1.0 / jnp.maximum(1.0, norm), 1.0),
+                "count": s["count"] + 1,
+                "stop": (norm < 1e-7) | little,
+            }
+            old = {
+                **s,
+                "low": low,
+                "high": high,
+                "t": t,
+                "stop": t * jnp.linalg.norm(s["move"]) < 1e-14,
+            }
+            chosen = jax.tree_util.tree_map(
+                lambda x, y: jnp.where(accept, x, y), new, {k: old[k] for k in new}
+            )
+            return {
+                **chosen,
+                "turns": s["turns"] + 1,
+                "values": s["values"].at[at].set(-value, mode="drop"),
+                "norms": s["norms"].at[at].set(norm, mode="drop"),
+            }
+
+        def going(s: dict[str, Any]) -> jax.Array:
+            return ~s["stop"] & (s["count"] < _ROUND) & (s["turns"] < 4 * _ROUND)
+
+        w = jnp.zeros_like(start)
+        blank = jnp.full(_ROUND, jnp.nan)
+        end = jax.lax.while_loop(
+            going,
+            turn,
+            {
+                "w": w,
+                "value": jnp.asarray(jnp.inf),
+                "grad": w,
+                "move": w,
+                "state": solver.init(w),
+                "low": jnp.zeros(()),
+                "high": jnp.asarray(jnp.inf),
+                "t": jnp.zeros(()),
+                "count": jnp.asarray(0),
+                "turns": jnp.asarray(0),
+                "stop": jnp.asarray(False),
+                "values": blank,
+                "norms": blank,
+            },
+        )
+        norm = jnp.linalg.norm(end["grad"])
+        point = start + scale @ end["w"]
+        path = (end["values"], end["norms"])
+        return point, -end["value"], norm, end["count"], *path, end["stop"]
+
+    return jax.vmap(from_start)(z0, scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """Value, derivatives (in w) and Newton step at a point."""
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+    scale: np.ndarray
+    information: np.ndarray
+    move: np.ndarray
+    decrement: float
+
+    @classmethod
+    def at(cls, objective: Objective, theta: np.ndarray, scale: np.ndarray) -> _Point:
+        """Evaluate the objective's derivatives at theta, in coordinates theta + P w."""
+        arrays = objective.density.arrays
+        value, gradient, hessian = (
+            np.asarray(x) for x in objective.derivatives_in(jnp.asarray(theta), scale, arrays)
+        )
+        information = -0.5 * (hessian + hessian.T)
+        move, decrement = _newton_move(gradient, information)
+        return cls(
+            theta=theta,
+            value=float(value),
+            gradient=gradient,
+            scale=scale,
+            information=information,
+            move=move,
+            decrement=decrement,
+        )
+
+
+def _newton(objective: Objective, theta: np.ndarray) -> list[_Point]:
+    """Newton steps, each in coordinates rescaled at its point, until none helps."""
+    arrays = objective.density.arrays
+    scale, _ = rescale(objective, jnp.asarray(theta), arrays)
+    path = [_Point.at(objective, theta, scale)]
+    quiet, best = 0, np.inf
+    while len(path) < _NEWTON_STEPS and np.isfinite(path[-1].decrement):
+        here = path[-1]
+        # at rounding level the decrement stops falling: two quiet steps in a row end the search
+        level = here.decrement < CONVERGED_DECREMENT and here.decrement >= 0.25 * best
+        quiet, best = (quiet + 1 if level else 0), min(best, here.decrement)
+        ended = quiet >= 2 or here.decrement == 0.0
+        theta_next = None if ended else _line_search(objective, here)
+        if theta_next is None:
+            theta_next, quiet, best = _leave_saddle(objective, here), 0, np.inf
+        if theta_next is None:
+            break
+        if here.decrement > 1e-2 or len(path) == 1:
+            scale, _ = rescale(objective, jnp.asarray(theta_next), arrays)
+        path.append(_Point.at(objective, theta_next, scale))
+    return path
+
+
+def _newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, float]:
+    """Ascent step in w from the absolute spectrum, and its decrement."""
+    if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
+        return np.zeros_like(gradient), np.inf
+    eigenvalues, vectors = np.linalg.eigh(information)
+    size = np.maximum(np.abs(eigenvalues), 1e-10 * max(np.abs(eigenvalues).max(), 1e-300))
+    along = vectors.T @ gradient
+    # along a direction without curvature the step would be rounding over rounding: hold it
+    along = np.where(np.abs(eigenvalues) < 1e-10 * np.abs(eigenvalues).max(), 0.0, along)
+    return vectors @ (along / size), float(np.sum(along**2 / size))
+
+
+def _leave_saddle(objective: Objective, here: _Point) -> np.ndarray | None:
+    """A higher point along the direction of most negative curvature, if there is one."""
+    eigenvalues, vectors = np.linalg.eigh(here.information)
+    if eigenvalues.size == 0 or eigenvalues[0] >= -1e-6:
+        return None
+    direction = here.scale @ vectors[:, 0]
+    trials = here.theta + np.concatenate([_LEAPS, -_LEAPS])[:, None] * direction
+    won = objective.values_at(trials) - here.value
+    best = int(np.argmax(np.where(np.isfinite(won), won, -np.inf)))
+    return trials[best] if won[best] > 1e-9 * (1.0 + abs(here.value)) else None
+
+
+def _line_search(objective: Objective, here: _Point) -> np.ndarray | None:
+    """Longest of the halved steps that wins enough; the whole step when rounding hides it."""
+    trials = here.theta + _HALVINGS[:, None] * (here.scale @ here.move)
+    won = objective.values_at(trials) - here.value
+    rounding = 1e-13 * (1.0 + abs(here.value))
+    if here.decrement < 10 * rounding:
+        return trials[0] if won[0] >= -10 * rounding else None
+    enough = np.flatnonzero(won >= 1e-4 * _HALVINGS * here.decrement)
+    return trials[enough[0]] if enough.size else None

@@ -1,0 +1,84 @@
+"""Where a fit comes from: versions, seed, precision, time and fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import jax.numpy as jnp
+
+from workbench.model import Density
+
+_PACKAGES = ("probabilistic-workbench", "numpyro", "jax", "jaxlib", "optax", "numpy", "arviz-base")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a fit comes from.
+
+    Attributes
+    ----------
+    versions : dict of str to str
+        Package versions.
+    seed : int
+        The seed the fit's random numbers were split from.
+    precision : str
+        ``float64`` or ``float32``.
+    seconds : float
+        Wall-clock time of the fit.
+    created : str
+        UTC time of its end, ISO 8601.
+    data_fingerprint, model_fingerprint : str
+        SHA-256 of the data's contents and of the model's source.
+    settings : dict
+        Settings of the fit (numbers of starts, draws, chains, the gate's verdict, ...).
+    """
+
+    versions: dict[str, str]
+    seed: int
+    precision: str
+    seconds: float
+    created: str
+    data_fingerprint: str
+    model_fingerprint: str
+    settings: dict[str, Any]
+
+
+def model_fingerprint(fn: Callable[..., Any]) -> str:
+    """SHA-256 of a model function's source (of its name where there is no source)."""
+    inner: Any = inspect.unwrap(getattr(fn, "func", fn))
+    try:
+        text = inspect.getsource(inner)
+    except (OSError, TypeError):
+        text = repr(getattr(inner, "__qualname__", type(inner).__qualname__))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def stopwatch() -> Iterator[Callable[[], float]]:
+    """Give a function that says how many seconds have passed."""
+    start = time.perf_counter()
+    yield lambda: time.perf_counter() - start
+
+
+def provenance(
+    density: Density, *, seed: int, seconds: float, settings: dict[str, Any]
+) -> Provenance:
+    """Put the provenance of a fit together."""
+    return Provenance(
+        versions={name: version(name) for name in _PACKAGES},
+        seed=seed,
+        precision=str(jnp.result_type(float)),
+        seconds=seconds,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        data_fingerprint=density.data.fingerprint,
+        model_fingerprint=model_fingerprint(density.model.fn),
+        settings=settings,
+    )

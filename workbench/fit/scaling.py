@@ -1,0 +1,76 @@
+r"""Coordinates in which a likelihood is well conditioned, without squaring its condition number.
+
+With :math:`\phi(z)` the parameters of the observed sites' distributions and :math:`W` their
+Fisher information, :math:`A = W^{1/2} \partial\phi/\partial z` is a factor of the generalised
+Gauss-Newton information :math:`A^T A`. The singular value decomposition of the column-scaled
+:math:`A D^{-1} = U S V^T` gives
+
+.. math:: z = z_0 + P w, \qquad P = D^{-1} V S^{-1},
+
+in which the information is near the identity. Working with :math:`A` and not with
+:math:`A^T A` is what QR is to the normal equations: it costs the condition number once, not
+twice (Golub and Van Loan, Matrix Computations, 4th ed., section 5.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from workbench.fit.objective import Objective
+
+
+def rescale(
+    objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix P with theta + P w well conditioned, and the plain scale of each coordinate.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is maximised.
+    theta : jax.Array
+        Where, shape (P,).
+    arrays : mapping
+        Data in the form of ``density.arrays``.
+
+    Returns
+    -------
+    scale : numpy.ndarray
+        P, shape (P, P). Directions the data say nothing of (singular value at rounding level)
+        keep the scale of the best-determined one, so that rounding is not blown up.
+    unit : numpy.ndarray
+        The change of each coordinate, shape (P,), at most 1, that moves the observed parameters
+        by about 1 (root mean square).
+    """
+    jacobian, weight, prior = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
+    size = theta.size
+    finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
+    jacobian, weight = jacobian[finite], weight[finite]
+    rms = np.sqrt(np.mean(jacobian**2, axis=0)) if len(jacobian) else np.ones(size)
+    unit = 1 / np.maximum(1.0, rms)
+    factor = jacobian * np.sqrt(np.abs(weight))[:, None]
+    if objective.method != "MLE":
+        diagonal = np.sqrt(np.where(np.isfinite(prior), np.abs(prior), 0.0))
+        factor = np.concatenate([factor, np.diag(diagonal)])
+    column = np.linalg.norm(factor, axis=0)
+    column = np.maximum(column, _least(objective))
+    column[column == 0.0] = 1.0
+    _, s, vt = np.linalg.svd(factor / column, full_matrices=len(factor) < size)
+    s = np.concatenate([s, np.zeros(size - s.size)])
+    largest = s[0] if s[0] > 0 else 1.0
+    floor = np.finfo(float).eps * max(len(factor), size) * largest
+    s = np.where(s > floor, s, largest)
+    return (vt.T / s) / column[:, None], unit
+
+
+def _least(objective: Objective) -> np.ndarray:
+    """Least norm of a column that is believed: a logarithm has a unit, other coordinates none.
+
+    A scale that runs to zero leaves a column of rounding; blown up to 1 it would drown the rest.
+    """
+    latents = [objective.density.latents_at(i) for i in objective.free]
+    return np.array([1e-4 if x.scale in ("log", "logit") else 0.0 for x in latents])

@@ -1,0 +1,37 @@
+"""Pictures of a comparison: every function takes ``ax=`` and returns what it drew on.
+
+Nothing is computed here that a table or a fit does not hold. The same method has the same colour
+and marker in every picture (`METHOD_COLOURS`, `METHOD_MARKERS`).
+"""
+
+from workbench.plot.chains import rank, trace
+from workbench.plot.checks import predictive_check
+from workbench.plot.distribution import densities, density
+from workbench.plot.estimates import forest
+from workbench.plot.figures import diagnostics, overview
+from workbench.plot.optimum import path
+from workbench.plot.response import calibration, curve, fitted
+from workbench.plot.sampling import energy, ess, pareto_k
+from workbench.plot.steps import ledger
+from workbench.plot.style import METHOD_COLOURS, METHOD_MARKERS
+
+__all__ = [
+    "METHOD_COLOURS",
+    "METHOD_MARKERS",
+    "calibration",
+    "curve",
+    "densities",
+    "density",
+    "diagnostics",
+    "energy",
+    "ess",
+    "fitted",
+    "forest",
+    "ledger",
+    "overview",
+    "pareto_k",
+    "path",
+    "predictive_check",
+    "rank",
+    "trace",
+]
