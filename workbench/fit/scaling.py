@@ -10,6 +10,11 @@ Gauss-Newton information :math:`A^T A`. The singular value decomposition of the 
 in which the information is near the identity. Working with :math:`A` and not with
 :math:`A^T A` is what QR is to the normal equations: it costs the condition number once, not
 twice (Golub and Van Loan, Matrix Computations, 4th ed., section 5.3).
+
+Where random effects are integrated out there is no such factor: the rows are not independent
+given the parameters alone, and a spread of effects is seen only through them. There the Hessian
+of the marginal itself, scaled to a unit diagonal, gives the coordinates from its absolute
+spectrum.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from workbench.fit.objective import Objective
@@ -46,6 +52,8 @@ def rescale(
         The change of each coordinate, shape (P,), at most 1, that moves the observed parameters
         by about 1 (root mean square).
     """
+    if objective.effects.size:
+        return _rescale_marginal(objective, theta, arrays)
     jacobian, weight, prior = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
     size = theta.size
     finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
@@ -65,6 +73,24 @@ def rescale(
     floor = np.finfo(float).eps * max(len(factor), size) * largest
     s = np.where(s > floor, s, largest)
     return (vt.T / s) / column[:, None], unit
+
+
+def _rescale_marginal(
+    objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix P and units from the Hessian of the marginal likelihood, see :func:`rescale`."""
+    size = theta.size
+    hessian = np.asarray(objective.derivatives_in(theta, jnp.eye(size), arrays)[2])
+    if not np.isfinite(hessian).all():
+        return np.eye(size), np.ones(size)
+    least = np.array([0.1 if x > 0.0 else 0.0 for x in _least(objective)])
+    column = np.maximum(np.sqrt(np.abs(np.diag(hessian))), least)
+    column[column == 0.0] = 1.0
+    eigenvalues, vectors = np.linalg.eigh(hessian / np.outer(column, column))
+    s = np.sqrt(np.abs(eigenvalues))
+    s = np.where(s > 1e-4, s, 1.0)  # nearly flat: one unit of the coordinates
+    rows = max(objective.density.num_observations, 1)
+    return (vectors / s) / column[:, None], 1 / np.maximum(1.0, column / np.sqrt(rows))
 
 
 def _least(objective: Objective) -> np.ndarray:
