@@ -91,9 +91,10 @@ def _key_label(path: Sequence[Any]) -> Labels:
 
 def _through_closed(closed: Any, labels: Sequence[Labels]) -> list[Labels]:
     """Follow labels through a jaxpr, with or without its constants attached."""
-    if isinstance(closed, Jaxpr):
-        return _through(closed, [_NONE] * len(closed.constvars), labels)
-    return _through(closed.jaxpr, [_constant(c) for c in closed.consts], labels)
+    # ask for the closed kind first: from JAX 0.12 on the two are one type, which has constants
+    if isinstance(closed, ClosedJaxpr):
+        return _through(closed.jaxpr, [_constant(c) for c in closed.consts], labels)
+    return _through(closed, [_NONE] * len(closed.constvars), labels)
 
 
 def _constant(value: Any) -> Labels:
@@ -118,7 +119,7 @@ def _through(jaxpr: Jaxpr, constants: Sequence[Labels], labels: Sequence[Labels]
 def _equation(equation: Any, operands: list[Labels]) -> list[Labels]:
     name, params = equation.primitive.name, equation.params
     if name == "scan":
-        return _scan(params, operands)
+        return _scan(equation, operands)
     if name == "while":
         return _while(params, operands)
     if name == "cond":
@@ -137,17 +138,26 @@ def _num_inputs(inner: Any) -> int:
     return len(inner.invars if isinstance(inner, Jaxpr) else inner.jaxpr.invars)
 
 
-def _scan(params: Mapping[str, Any], operands: list[Labels]) -> list[Labels]:
-    first, carries = params["num_consts"], params["num_carry"]
+def _scan(equation: Any, operands: list[Labels]) -> list[Labels]:
+    body = equation.params["jaxpr"]
+    # operands are constants, carries and rows; results are carries and rows
+    carries = len(equation.outvars) - _num_rows(equation.outvars, body.out_avals)
+    first = len(operands) - _num_rows(equation.invars, body.in_avals) - carries
     fixed, carry, rows = (
         operands[:first], operands[first : first + carries], operands[first + carries :]
     )  # fmt: skip
     while True:
-        outputs = _through_closed(params["jaxpr"], [*fixed, *carry, *rows])
+        outputs = _through_closed(body, [*fixed, *carry, *rows])
         grown = [a | b for a, b in zip(carry, outputs[:carries], strict=True)]
         if grown == carry:
             return [*carry, *outputs[carries:]]
         carry = grown
+
+
+def _num_rows(outside: Sequence[Any], inside: Sequence[Any]) -> int:
+    """How many of a scan's arrays its body sees row by row: those with one axis less inside."""
+    pairs = zip(outside, inside, strict=True)
+    return sum(len(variable.aval.shape) > len(seen.shape) for variable, seen in pairs)
 
 
 def _while(params: Mapping[str, Any], operands: list[Labels]) -> list[Labels]:

@@ -27,6 +27,7 @@ from workbench.plot.style import (
     METHOD_MARKERS,
     left_out,
     legend_above,
+    make_room,
     name_axes,
     new_axes,
     note,
@@ -155,6 +156,7 @@ def forest(
     regular = len(shown) - len(irregular)
     if scale == "standardised":
         ax.axvline(0.0, color=GREY, linewidth=0.8, zorder=0.5)
+    make_room(ax)
     name_axes(ax, x=_axis_label(comparison.level, scale, regular))
     if irregular and regular:
         note(ax, "† no usable MLE standard error: distance from the posterior mean (posterior sds)")

@@ -21,6 +21,7 @@ from workbench.plot.style import (
     METHOD_COLOURS,
     left_out,
     legend_above,
+    make_room,
     name_axes,
     new_axes,
     note,
@@ -116,6 +117,7 @@ def ledger(
     start, end = _ENDS[quantity]
     unit = "MLE standard errors" if mark else "posterior sds"
     backwards = [t for t in shown if not np.isfinite(float(by_term[t]["start"].iloc[0]))]
+    make_room(ax)
     if len(backwards) < len(shown):
         name_axes(ax, x=f"from {start} (0) to {end}, in {unit}")
     else:

@@ -96,6 +96,13 @@ def tidy(ax: Axes, grid: str = "") -> None:
         ax.set_axisbelow(True)
 
 
+def make_room(ax: Axes) -> None:
+    """Lay out the figure now, so that what is wrapped to the axes knows the width labels leave."""
+    figure = ax.get_figure(root=True)
+    if figure is not None and (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+
+
 def name_axes(ax: Axes, x: str | None = None, y: str | None = None) -> None:
     """Label axes, in as many lines as their lengths need.
 
