@@ -6,7 +6,11 @@ import pytest
 
 from .cases import load_case, load_frame, names
 
-CASES = [(g, n) for g in ("nist_linear", "glm", "mixed", "posteriordb") for n in names(g)]
+CASES = [
+    (g, n)
+    for g in ("nist_linear", "nist_nonlinear", "glm", "mixed", "posteriordb")
+    for n in names(g)
+]
 
 
 @pytest.mark.parametrize(("group", "name"), CASES, ids=lambda value: value)

@@ -23,9 +23,11 @@ import optax
 from workbench.errors import FitError
 from workbench.fit.objective import Objective
 from workbench.fit.scaling import rescale
+from workbench.fit.scoring import can_score, climb_by_scoring
 
 _ROUND = 50  # L-BFGS iterations between two rescalings
 _NEWTON_STEPS = 100
+_SPREAD = 1e4  # of the curvatures in w, above which a scale is taken anew
 _HALVINGS = 2.0 ** -np.arange(12)
 _LEAPS = 4.0 ** np.arange(-5, 3)  # along negative curvature, in scaled coordinates
 CONVERGED_DECREMENT = 1e-12  # nats; a standard error's millionth part
@@ -130,7 +132,8 @@ def maximise(
     max_iterations : int
         Bound on the L-BFGS iterations of a start.
     init : numpy.ndarray, optional
-        A further start, shape (P,).
+        A further start, shape (P,), of the size of the optimum: it is first climbed from by
+        damped scoring (:mod:`workbench.fit.scoring`), which follows curved valleys.
 
     Returns
     -------
@@ -145,6 +148,8 @@ def maximise(
     arrays = objective.density.arrays
     centre = jnp.zeros(objective.free.size)
     scale, unit = rescale(objective, centre if init is None else jnp.asarray(init), arrays)
+    if init is not None and can_score(objective):
+        init = climb_by_scoring(objective, np.asarray(init, dtype=float), max_iterations)
     z0 = _starting_points(objective, key, unit, num_starts, init)
     if len(z0) == 0:
         raise FitError(
@@ -325,6 +330,12 @@ class _Point:
     move: np.ndarray
     decrement: float
 
+    @property
+    def spread(self) -> float:
+        """Largest over smallest curvature in w: about 1 where the scale fits."""
+        size = np.abs(np.linalg.eigvalsh(self.information))
+        return float(size.max() / max(size.min(), 1e-300))
+
     @classmethod
     def at(cls, objective: Objective, theta: np.ndarray, scale: np.ndarray) -> _Point:
         """Evaluate the objective's derivatives at theta, in coordinates theta + P w."""
@@ -362,7 +373,7 @@ def _newton(objective: Objective, theta: np.ndarray) -> list[_Point]:
             theta_next, quiet, best = _leave_saddle(objective, here), 0, np.inf
         if theta_next is None:
             break
-        if here.decrement > 1e-2 or len(path) == 1:
+        if here.decrement > 1e-2 or len(path) == 1 or here.spread > _SPREAD:
             scale, _ = rescale(objective, jnp.asarray(theta_next), arrays)
         path.append(_Point.at(objective, theta_next, scale))
     return path

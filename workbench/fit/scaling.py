@@ -54,16 +54,8 @@ def rescale(
     """
     if objective.effects.size:
         return _rescale_marginal(objective, theta, arrays)
-    jacobian, weight, prior = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
     size = theta.size
-    finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
-    jacobian, weight = jacobian[finite], weight[finite]
-    rms = np.sqrt(np.mean(jacobian**2, axis=0)) if len(jacobian) else np.ones(size)
-    unit = 1 / np.maximum(1.0, rms)
-    factor = jacobian * np.sqrt(np.abs(weight))[:, None]
-    if objective.method != "MLE":
-        diagonal = np.sqrt(np.where(np.isfinite(prior), np.abs(prior), 0.0))
-        factor = np.concatenate([factor, np.diag(diagonal)])
+    factor, unit = information_factor(objective, theta, arrays)
     column = np.linalg.norm(factor, axis=0)
     column = np.maximum(column, _least(objective))
     column[column == 0.0] = 1.0
@@ -73,6 +65,35 @@ def rescale(
     floor = np.finfo(float).eps * max(len(factor), size) * largest
     s = np.where(s > floor, s, largest)
     return (vt.T / s) / column[:, None], unit
+
+
+def information_factor(
+    objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factor A of the Gauss-Newton information, and the plain scale of each coordinate.
+
+    Parameters
+    ----------
+    objective, theta, arrays
+        As in :func:`rescale`; an objective without random effects.
+
+    Returns
+    -------
+    factor : numpy.ndarray
+        A, shape (K, P): a row for each parameter of an observed distribution, then, where the
+        objective holds priors, a row for each coordinate. Rows that are not finite are zero.
+    unit : numpy.ndarray
+        As in :func:`rescale`.
+    """
+    jacobian, weight, prior = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
+    finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
+    rms = np.sqrt(np.mean(jacobian[finite] ** 2, axis=0)) if finite.any() else np.ones(theta.size)
+    factor = np.zeros_like(jacobian)
+    factor[finite] = jacobian[finite] * np.sqrt(np.abs(weight[finite]))[:, None]
+    if objective.method != "MLE":
+        diagonal = np.sqrt(np.where(np.isfinite(prior), np.abs(prior), 0.0))
+        factor = np.concatenate([factor, np.diag(diagonal)])
+    return factor, 1 / np.maximum(1.0, rms)
 
 
 def _rescale_marginal(
