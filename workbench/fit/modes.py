@@ -315,13 +315,7 @@ def _carry_to_estimands(
         }
         if effects.size:
             out["response"] = jax.jacfwd(lambda t: objective.complete(t, arrays))(theta)
-
-            def joint(u: jax.Array) -> jax.Array:
-                return objective.log_joint(theta, u, arrays)
-
-            out["effect_information"] = -jax.hessian(joint)(z[effects])
-            marginal = Objective(density=density, method="MLE")
-            out["marginal_log_likelihood"] = marginal(theta, arrays)
+            out["effect_information"] = objective.marginal.information(theta, z[effects], arrays)
         return out
 
     got = jax.tree_util.tree_map(np.asarray, jax.jit(program)(jnp.asarray(optimum.theta), arrays))
@@ -330,10 +324,18 @@ def _carry_to_estimands(
     terms = got["log_terms"]
     if effects.size:
         # prediction variance of the effects: given the parameters, plus the parameters' own
-        covariance[np.ix_(effects, effects)] += np.linalg.inv(got["effect_information"])
-        terms = LogTerms(got["marginal_log_likelihood"], jnp.zeros(()), terms.log_prior)
+        for block, given in zip(
+            objective.marginal.blocks, np.linalg.inv(got["effect_information"]), strict=True
+        ):
+            n = np.count_nonzero(block < effects.size)
+            at = effects[block[:n]]
+            covariance[np.ix_(at, at)] += given[:n, :n]
+        marginal = optimum.value
+        if objective.method != "MLE":
+            marginal = float(Objective(density=density, method="MLE")(optimum.theta, arrays))
+        terms = LogTerms(jnp.asarray(marginal), jnp.zeros(()), terms.log_prior)
     jacobian = got["jacobian"]
-    variance = np.einsum("qi,ij,qj->q", jacobian, covariance, jacobian)
+    variance = np.sum((jacobian @ covariance) * jacobian, axis=1)
     labels = [density.z_labels[i] for i in free]
     reasons = refusals(jacobian @ response, curvature, labels)
     found = {name: got["estimands"][name] for name in order}

@@ -14,7 +14,7 @@ Declared random effects :math:`u` are integrated out of each, in their unconstra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -24,7 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from workbench.model import Density
-from workbench.model.marginal import conditional_mode, effect_blocks, laplace_log_marginal
+from workbench.model.density import Latent
+from workbench.model.grouping import blocks_of_hessian, blocks_of_terms
+from workbench.model.marginal import Marginal
 
 Method = Literal["MLE", "MAP", "Laplace"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
@@ -85,28 +87,21 @@ class Objective:
     @cached_property
     def _value(self) -> Callable[..., jax.Array]:
         """The objective as one traced program, which the others call: the model is traced once."""
-        q = self.effects.size
-        joint = jax.jit(self.log_joint)
+        if self.effects.size:
+            return self.marginal.log_marginal
+        return jax.jit(lambda theta, arrays: self.log_joint(theta, jnp.zeros(0), arrays))
 
-        def value(theta: jax.Array, arrays: Any) -> jax.Array:
-            if q == 0:
-                return joint(theta, jnp.zeros(0), arrays)
-            return laplace_log_marginal(lambda t, u: joint(t, u, arrays), theta, q, self.blocks)
-
-        return jax.jit(value)
+    @cached_property
+    def marginal(self) -> Marginal:
+        """The objective with its random effects integrated out."""
+        return Marginal(
+            log_joint=self.log_joint, num_effects=self.effects.size, blocks=_blocks(self.density)
+        )
 
     def complete(self, theta: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:
         """Full z, shape (D,): the parameters with the effects at their conditional mode."""
-        q = self.effects.size
-        if q == 0:
-            return self.place(theta, jnp.zeros(0))
-        u = conditional_mode(lambda t, u: self.log_joint(t, u, arrays), theta, q, self.blocks)
+        u = self.marginal.mode(theta, arrays) if self.effects.size else jnp.zeros(0)
         return self.place(theta, u)
-
-    @cached_property
-    def blocks(self) -> np.ndarray:
-        """Blocks of effects that do not meet, shape (G, b); see ``effect_blocks``."""
-        return _blocks(self.density)
 
     # -- compiled programs -------------------------------------------------------------------
     def values_at(self, points: np.ndarray) -> np.ndarray:
@@ -166,7 +161,28 @@ def _blocks(density: Density) -> np.ndarray:
     """Blocks of a density's effects, the same for every objective; read at a generic point."""
     objective = Objective(density=density, method="MLE")
     rng = np.random.default_rng(0)
-    with jax.ensure_compile_time_eval():
-        theta, u = (jnp.asarray(0.3 * rng.normal(size=x.size))
-                    for x in (objective.free, objective.effects))  # fmt: skip
-        return effect_blocks(lambda t, v: objective.log_joint(t, v, density.arrays), theta, u)
+    theta, u = (0.3 * rng.normal(size=x.size) for x in (objective.free, objective.effects))
+    latents = [x for x in density.latents if x.name in density.names("random effect")]
+
+    def terms(v: jax.Array) -> jax.Array:
+        found = density.evaluate(objective.place(theta, v), density.arrays).log_probs
+        return jnp.concatenate([jnp.ravel(x) for x in found.values()])
+
+    def joint(v: jax.Array) -> jax.Array:
+        return objective.log_joint(theta, v, density.arrays)
+
+    blocks = None
+    if all(x.scale != "z" for x in latents):  # the Jacobian is one of single elements
+        blocks = blocks_of_terms(terms, u, _kinds(latents))
+    return blocks_of_hessian(joint, u) if blocks is None else blocks
+
+
+def _kinds(latents: Sequence[Latent]) -> list[np.ndarray]:
+    """Positions of the effects of each kind: those that differ along a site's longest axis."""
+    kinds, start = [], 0
+    for x in latents:
+        size = int(np.prod(x.shape, dtype=int))
+        at = start + np.arange(size).reshape(x.shape or (1,))
+        kinds += list(np.moveaxis(at, int(np.argmax(at.shape)), -1).reshape(-1, max(at.shape)))
+        start += size
+    return kinds
