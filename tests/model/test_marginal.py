@@ -16,7 +16,7 @@ from tests.model.zoo import GROUP, centred, decentred
 from workbench.errors import ModelError
 from workbench.fit.objective import Objective
 from workbench.model import read_density
-from workbench.model.grouping import blocks_of_hessian, blocks_of_terms
+from workbench.model.grouping import groups_of_hessian, groups_of_terms
 from workbench.model.marginal import Marginal, block_hessian
 
 RNG = np.random.default_rng(7)
@@ -161,9 +161,9 @@ def test_effects_that_meet_share_a_block() -> None:
 
     u = jnp.array([0.3, 0.1, -0.2, 0.5, 0.4])
     expected = [[0, 1, 2], [3, 5, 5], [4, 5, 5]]
-    assert blocks_of_hessian(lambda u: jnp.sum(terms(u)), u).tolist() == expected
+    assert groups_of_hessian(lambda u: jnp.sum(terms(u)), u).blocks.tolist() == expected
     # a difference sees two effects of one kind, which two products cannot tell apart
-    assert blocks_of_terms(terms, u, [np.arange(5)]) is None
+    assert groups_of_terms(terms, u, [np.arange(5)]) is None
 
 
 def test_blocks_of_terms_are_those_of_the_hessian() -> None:
@@ -179,10 +179,12 @@ def test_blocks_of_terms_are_those_of_the_hessian() -> None:
 
     u = jnp.asarray(RNG.normal(size=15))
     kinds = [np.arange(3), np.arange(3, 9), np.arange(9, 15)]
-    found = blocks_of_terms(terms, u, kinds)
-    np.testing.assert_array_equal(found, blocks_of_hessian(lambda u: jnp.sum(terms(u)), u))
+    found = groups_of_terms(terms, u, kinds)
     assert found is not None
-    assert found.tolist() == [
+    whole = groups_of_hessian(lambda u: jnp.sum(terms(u)), u)
+    np.testing.assert_array_equal(found.blocks, whole.blocks)
+    np.testing.assert_array_equal(found.of_term[:40], school[row])
+    assert found.blocks.tolist() == [
         [0, 3, 4, 9, 10, 15, 15],
         [1, 5, 6, 7, 11, 12, 13],
         [2, 8, 14, 15, 15, 15, 15],

@@ -34,6 +34,7 @@ def fit_mle(
     num_starts: int = 8,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
+    quadrature: int = 1,
 ) -> ModeFit:
     r"""Fit by maximum likelihood: priors are dropped, supports are kept.
 
@@ -51,16 +52,22 @@ def fit_mle(
         Bound on the L-BFGS iterations of each start.
     init : numpy.ndarray, optional
         A further start: unconstrained parameters, shape (P,).
+    quadrature : int
+        Points, 1 to 25, of adaptive Gauss-Hermite quadrature over each group's random effect,
+        where it is one-dimensional; 1 is Laplace's method. :func:`laplace_error` tells what more
+        points would add.
 
     Returns
     -------
     ModeFit
-        Declared random effects are integrated out by Laplace's method (exact when Gaussian).
+        Declared random effects are integrated out by Laplace's method (exact when Gaussian), or
+        by quadrature.
 
     Raises
     ------
     FitError
-        When no maximum likelihood estimate is defined: a latent site whose prior holds
+        When ``quadrature`` is given without random effects, or when no maximum likelihood
+        estimate is defined: a latent site whose prior holds
         parameters that the likelihood never sees (an undeclared random effect), or a latent site
         hidden in an observation (imputation).
 
@@ -84,7 +91,15 @@ def fit_mle(
     reason = undefined_likelihood(density)
     if reason:
         raise FitError(reason)
-    return _fit(Objective(density=density, method="MLE"), seed, num_starts, max_iterations, init)
+    objective = Objective(density=density, method="MLE", num_points=quadrature)
+    if objective.effects.size:
+        objective.check_quadrature()
+    elif quadrature != 1:
+        raise FitError(
+            f"quadrature={quadrature} expects declared random effects; model "
+            f"'{density.model.name}' has none"
+        )
+    return _fit(objective, seed, num_starts, max_iterations, init)
 
 
 def fit_map(

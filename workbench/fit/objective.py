@@ -22,11 +22,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpyro.distributions import biject_to
 
 from workbench.model import Density
 from workbench.model.density import Latent
-from workbench.model.grouping import blocks_of_hessian, blocks_of_terms
+from workbench.model.grouping import Groups, groups_of_hessian, groups_of_terms
 from workbench.model.marginal import Marginal
+from workbench.model.quadrature import check_quadrature, laplace_correction
 
 Method = Literal["MLE", "MAP", "Laplace"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
@@ -42,10 +44,13 @@ class Objective:
         The model at its data.
     method : str
         ``MLE``, ``MAP`` (mode in constrained space) or ``Laplace`` (mode of the density of z).
+    num_points : int
+        Points of the quadrature over each group's effect; 1 is Laplace's method.
     """
 
     density: Density
     method: Method
+    num_points: int = 1
 
     @property
     def free(self) -> np.ndarray:
@@ -87,6 +92,13 @@ class Objective:
     @cached_property
     def _value(self) -> Callable[..., jax.Array]:
         """The objective as one traced program, which the others call: the model is traced once."""
+        if self.effects.size and self.num_points > 1:
+            return jax.jit(
+                lambda theta, arrays: (
+                    self.marginal.log_marginal(theta, arrays)
+                    + self.laplace_correction(theta, arrays, self.num_points)
+                )
+            )
         if self.effects.size:
             return self.marginal.log_marginal
         return jax.jit(lambda theta, arrays: self.log_joint(theta, jnp.zeros(0), arrays))
@@ -94,9 +106,28 @@ class Objective:
     @cached_property
     def marginal(self) -> Marginal:
         """The objective with its random effects integrated out."""
-        return Marginal(
-            log_joint=self.log_joint, num_effects=self.effects.size, blocks=_blocks(self.density)
-        )
+        blocks = _groups(self.density).blocks
+        return Marginal(log_joint=self.log_joint, num_effects=self.effects.size, blocks=blocks)
+
+    def check_quadrature(self) -> None:
+        """Refuse a number of points that the model's effects do not allow."""
+        if self.num_points != 1:
+            check_quadrature(_groups(self.density), self.num_points)
+
+    def laplace_correction(self, theta: jax.Array, arrays: Any, num_points: int) -> jax.Array:
+        """Log marginal by quadrature, less that by Laplace's method (scalar, nats)."""
+        groups = _groups(self.density)
+        return laplace_correction(self.marginal, self.terms, groups, num_points, theta, arrays)
+
+    def terms(self, theta: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
+        """Every term of the joint density that can hold an effect, in one flat vector."""
+        found = self.density.evaluate(self.place(theta, u), arrays)
+        parts = list(found.log_probs.values())
+        z = self.density.unflatten(self.place(theta, u))
+        for name in self.density.names("random effect"):
+            transform = biject_to(found.supports[name])
+            parts.append(transform.log_abs_det_jacobian(z[name], found.values[name]))
+        return jnp.concatenate([jnp.ravel(x) for x in parts])
 
     def complete(self, theta: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:
         """Full z, shape (D,): the parameters with the effects at their conditional mode."""
@@ -157,24 +188,18 @@ class Objective:
 
 
 @lru_cache(maxsize=8)
-def _blocks(density: Density) -> np.ndarray:
-    """Blocks of a density's effects, the same for every objective; read at a generic point."""
+def _groups(density: Density) -> Groups:
+    """Groups of a density's effects, the same for every objective; read at a generic point."""
     objective = Objective(density=density, method="MLE")
     rng = np.random.default_rng(0)
     theta, u = (0.3 * rng.normal(size=x.size) for x in (objective.free, objective.effects))
     latents = [x for x in density.latents if x.name in density.names("random effect")]
-
-    def terms(v: jax.Array) -> jax.Array:
-        found = density.evaluate(objective.place(theta, v), density.arrays).log_probs
-        return jnp.concatenate([jnp.ravel(x) for x in found.values()])
-
-    def joint(v: jax.Array) -> jax.Array:
-        return objective.log_joint(theta, v, density.arrays)
-
-    blocks = None
-    if all(x.scale != "z" for x in latents):  # the Jacobian is one of single elements
-        blocks = blocks_of_terms(terms, u, _kinds(latents))
-    return blocks_of_hessian(joint, u) if blocks is None else blocks
+    groups = groups_of_terms(
+        lambda v: objective.terms(theta, v, density.arrays), u, _kinds(latents)
+    )
+    if groups is not None:
+        return groups
+    return groups_of_hessian(lambda v: objective.log_joint(theta, v, density.arrays), u)
 
 
 def _kinds(latents: Sequence[Latent]) -> list[np.ndarray]:

@@ -15,6 +15,7 @@ one ``factor``), the whole Hessian is formed and read instead, at q products.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import jax
 import numpy as np
@@ -23,10 +24,27 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 
-def blocks_of_terms(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Groups:
+    """Random effects in groups that do not meet.
+
+    Attributes
+    ----------
+    blocks : numpy.ndarray
+        Positions of the effects of each group, shape (G, b); short ones are padded with q.
+    of_term : numpy.ndarray or None
+        Group of each term of the log joint density, shape (K,), -1 where it sees no effect;
+        ``None`` where a term sees several effects of one kind.
+    """
+
+    blocks: np.ndarray
+    of_term: np.ndarray | None
+
+
+def groups_of_terms(
     terms: Callable[[jax.Array], jax.Array], u: jax.Array, kinds: Sequence[np.ndarray]
-) -> np.ndarray | None:
-    """Blocks of effects, from a density given term by term.
+) -> Groups | None:
+    """Groups of effects, from a density given term by term.
 
     Parameters
     ----------
@@ -40,8 +58,7 @@ def blocks_of_terms(
 
     Returns
     -------
-    numpy.ndarray or None
-        Positions of the effects of each block, shape (G, b); short blocks are padded with q.
+    Groups or None
         ``None`` where a term sees several effects of one kind.
 
     Examples
@@ -50,8 +67,9 @@ def blocks_of_terms(
     >>> group = jnp.array([0, 1, 1])
     >>> f = lambda u: -((jnp.arange(3.0) - u[:2][group] - u[2:][group]) ** 2)
     >>> kinds = [np.array([0, 1]), np.array([2, 3])]
-    >>> blocks_of_terms(f, jnp.array([0.1, 0.2, 0.3, 0.4]), kinds).tolist()
-    [[0, 2], [1, 3]]
+    >>> groups = groups_of_terms(f, jnp.array([0.1, 0.2, 0.3, 0.4]), kinds)
+    >>> groups.blocks.tolist(), groups.of_term.tolist()
+    ([[0, 2], [1, 3]], [0, 1, 1])
     """
     q = u.size
     rng = np.random.default_rng(0)
@@ -80,11 +98,16 @@ def blocks_of_terms(
     row, member = np.concatenate(rows), np.concatenate(members)
     size = q + plain.shape[1]  # a graph of effects and terms
     graph = coo_array((np.ones(row.size), (member, q + row)), shape=(size, size))
-    return _as_blocks(connected_components(graph, directed=False)[1][:q])
+    label = connected_components(graph, directed=False)[1]
+    _, first_member, number = np.unique(label[:q], return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first_member))[number]  # in order of the first member
+    of_term = np.full(plain.shape[1], -1)
+    of_term[row] = number[member]
+    return Groups(blocks=_as_blocks(number), of_term=of_term)
 
 
-def blocks_of_hessian(log_joint: Callable[[jax.Array], jax.Array], u: jax.Array) -> np.ndarray:
-    """Blocks of effects, from the whole Hessian at a generic point.
+def groups_of_hessian(log_joint: Callable[[jax.Array], jax.Array], u: jax.Array) -> Groups:
+    """Groups of effects, from the whole Hessian at a generic point.
 
     Parameters
     ----------
@@ -95,14 +118,14 @@ def blocks_of_hessian(log_joint: Callable[[jax.Array], jax.Array], u: jax.Array)
 
     Returns
     -------
-    numpy.ndarray
-        Positions of the effects of each block, shape (G, b); short blocks are padded with q.
+    Groups
+        Without the group of each term.
 
     Examples
     --------
     >>> import jax.numpy as jnp
     >>> f = lambda u: -jnp.sum(u**2) - (u[0] - u[2]) ** 2
-    >>> blocks_of_hessian(f, jnp.array([0.1, 0.2, 0.3])).tolist()
+    >>> groups_of_hessian(f, jnp.array([0.1, 0.2, 0.3])).blocks.tolist()
     [[0, 2], [1, 3]]
     """
 
@@ -113,7 +136,8 @@ def blocks_of_hessian(log_joint: Callable[[jax.Array], jax.Array], u: jax.Array)
     diagonal = np.sqrt(np.abs(np.diag(hessian)))
     meet = np.abs(hessian) > 1e-12 * np.outer(diagonal, diagonal)
     graph = csr_array(meet | ~np.isfinite(hessian))
-    return _as_blocks(connected_components(graph, directed=False)[1])
+    label = connected_components(graph, directed=False)[1]
+    return Groups(blocks=_as_blocks(label), of_term=None)
 
 
 def _evaluate(program: Callable[[jax.Array], jax.Array], at: np.ndarray) -> np.ndarray:
