@@ -39,6 +39,7 @@ _HOME = {
     "fit_map": "fit",
     "fit_mle": "fit",
     "fit_nuts": "fit",
+    "fit_reml": "fit",
     "laplace_error": "fit",
     "Comparison": "comparison",
     "Finding": "comparison",

@@ -7,6 +7,7 @@ from workbench.fit.modes import fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
 from workbench.fit.prediction import Prediction
 from workbench.fit.provenance import Provenance
+from workbench.fit.reml import fit_reml
 from workbench.fit.status import Status
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "fit_map",
     "fit_mle",
     "fit_nuts",
+    "fit_reml",
     "laplace_error",
 ]

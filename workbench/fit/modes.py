@@ -346,7 +346,7 @@ def _carry_to_estimands(
             at = effects[block[:n]]
             covariance[np.ix_(at, at)] += given[:n, :n]
         marginal = optimum.value
-        if objective.method != "MLE":
+        if objective.method in ("MAP", "Laplace"):
             marginal = float(Objective(density=density, method="MLE")(optimum.theta, arrays))
         terms = LogTerms(jnp.asarray(marginal), jnp.zeros(()), terms.log_prior)
     jacobian = got["jacobian"]

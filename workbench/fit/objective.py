@@ -4,6 +4,7 @@ r"""What each mode fit maximises, over the unconstrained coordinates of the para
 method       log objective                                            Jacobian of T
 ===========  =======================================================  =====================
 ``MLE``      :math:`\log p(y \mid \theta)`                             none (invariance)
+``REML``     :math:`\log \int p(y \mid \beta, \theta) d\beta`            none
 ``MAP``      :math:`\log p(y \mid \theta) + \log p(\theta)`            none (constrained mode)
 ``Laplace``  the same                                                 included
 ===========  =======================================================  =====================
@@ -30,7 +31,7 @@ from workbench.model.grouping import Groups, groups_of_hessian, groups_of_terms
 from workbench.model.marginal import Marginal
 from workbench.model.quadrature import check_quadrature, laplace_correction
 
-Method = Literal["MLE", "MAP", "Laplace"]
+Method = Literal["MLE", "REML", "MAP", "Laplace"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
 
 
@@ -46,21 +47,31 @@ class Objective:
         ``MLE``, ``MAP`` (mode in constrained space) or ``Laplace`` (mode of the density of z).
     num_points : int
         Points of the quadrature over each group's effect; 1 is Laplace's method.
+    fixed : tuple of str
+        Parameter sites that are integrated out with a flat prior (REML).
     """
 
     density: Density
     method: Method
     num_points: int = 1
+    fixed: tuple[str, ...] = ()
 
     @property
     def free(self) -> np.ndarray:
         """Positions in z of the parameters, shape (P,)."""
-        return self.density.coordinates("parameter")
+        return np.setdiff1d(self.density.coordinates("parameter"), self.effects)
 
     @property
     def effects(self) -> np.ndarray:
-        """Positions in z of the random effects, shape (q,)."""
-        return self.density.coordinates("random effect")
+        """Positions in z of what is integrated out, shape (q,)."""
+        return np.concatenate(
+            [np.arange(x.start, x.stop) for x in self._integrated] or [np.zeros(0, dtype=int)]
+        )
+
+    @property
+    def _integrated(self) -> list[Latent]:
+        names = {*self.density.names("random effect"), *self.fixed}
+        return [x for x in self.density.latents if x.name in names]
 
     def place(self, theta: jax.Array, u: jax.Array) -> jax.Array:
         """Put parameters and effects together into z, shape (D,)."""
@@ -77,7 +88,7 @@ class Objective:
         # u is integrated over z, so its Jacobian belongs inside whatever the method
         total = terms.log_likelihood + terms.log_random_effects
         total += sum((found.log_jacobian[n] for n in effects), start=jnp.zeros(()))
-        if self.method != "MLE":
+        if self.method in ("MAP", "Laplace"):
             total += terms.log_prior
         if self.method == "Laplace":
             total += sum(
@@ -106,17 +117,17 @@ class Objective:
     @cached_property
     def marginal(self) -> Marginal:
         """The objective with its random effects integrated out."""
-        blocks = _groups(self.density).blocks
+        blocks = _groups(self.density, self.fixed).blocks
         return Marginal(log_joint=self.log_joint, num_effects=self.effects.size, blocks=blocks)
 
     def check_quadrature(self) -> None:
         """Refuse a number of points that the model's effects do not allow."""
         if self.num_points != 1:
-            check_quadrature(_groups(self.density), self.num_points)
+            check_quadrature(_groups(self.density, self.fixed), self.num_points)
 
     def laplace_correction(self, theta: jax.Array, arrays: Any, num_points: int) -> jax.Array:
         """Log marginal by quadrature, less that by Laplace's method (scalar, nats)."""
-        groups = _groups(self.density)
+        groups = _groups(self.density, self.fixed)
         return laplace_correction(self.marginal, self.terms, groups, num_points, theta, arrays)
 
     def terms(self, theta: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
@@ -188,14 +199,13 @@ class Objective:
 
 
 @lru_cache(maxsize=8)
-def _groups(density: Density) -> Groups:
+def _groups(density: Density, fixed: tuple[str, ...]) -> Groups:
     """Groups of a density's effects, the same for every objective; read at a generic point."""
-    objective = Objective(density=density, method="MLE")
+    objective = Objective(density=density, method="MLE", fixed=fixed)
     rng = np.random.default_rng(0)
     theta, u = (0.3 * rng.normal(size=x.size) for x in (objective.free, objective.effects))
-    latents = [x for x in density.latents if x.name in density.names("random effect")]
     groups = groups_of_terms(
-        lambda v: objective.terms(theta, v, density.arrays), u, _kinds(latents)
+        lambda v: objective.terms(theta, v, density.arrays), u, _kinds(objective._integrated)
     )
     if groups is not None:
         return groups
