@@ -34,7 +34,9 @@ def test_effects_are_predicted_as_by_henderson() -> None:
     w = np.column_stack([np.ones(X.size), X, np.eye(G)[GROUP]])
     # Henderson (1975), doi:10.2307/2529430: the errors of b and of the prediction u - u_hat
     equations = w.T @ w / SIGMA**2 + np.diag([0.0, 0.0, *[TAU**-2] * G])
-    np.testing.assert_allclose(fit.params, np.linalg.solve(equations, w.T @ Y / SIGMA**2), rtol=1e-8)
+    np.testing.assert_allclose(
+        fit.params, np.linalg.solve(equations, w.T @ Y / SIGMA**2), rtol=1e-8
+    )
     np.testing.assert_allclose(fit.cov_params(), np.linalg.inv(equations), rtol=1e-8, atol=1e-12)
     # the error of the fixed effects is part of it: given them it would be smaller
     given = np.sqrt(1 / (np.bincount(GROUP) / SIGMA**2 + TAU**-2))

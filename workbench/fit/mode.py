@@ -48,7 +48,10 @@ class ModeFit:
         Log-likelihood (marginal where random effects are declared, restricted for REML), and log
         prior at the mode.
     information, covariance : numpy.ndarray
-        Observed information of the parameters and covariance of z, shapes (P, P) and (D, D).
+        Observed information of the parameters and covariance of z, shapes (P, P) and (D, D). That
+        of random effects is of the error of their prediction: their conditional covariance plus
+        that of their mode as it moves with the estimated parameters (Kass and Steffey 1989,
+        doi:10.1080/01621459.1989.10478825); with known variances, Henderson's.
     null_directions : tuple of dict
         Combinations (label to weight) along which the objective is flat or runs away.
     eigenvalues : numpy.ndarray

@@ -347,7 +347,8 @@ def _carry_to_estimands(
             covariance[np.ix_(at, at)] += given[:n, :n]
         marginal = optimum.value
         if objective.method in ("MAP", "Laplace"):
-            marginal = float(Objective(density=density, method="MLE")(optimum.theta, arrays))
+            likelihood = Objective(density=density, method="MLE")
+            marginal = float(likelihood(jnp.asarray(optimum.theta), arrays))
         terms = LogTerms(jnp.asarray(marginal), jnp.zeros(()), terms.log_prior)
     jacobian = got["jacobian"]
     variance = np.sum((jacobian @ covariance) * jacobian, axis=1)

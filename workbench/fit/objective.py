@@ -29,7 +29,7 @@ from workbench.model import Density
 from workbench.model.density import Latent
 from workbench.model.grouping import Groups, groups_of_hessian, groups_of_terms
 from workbench.model.marginal import Marginal
-from workbench.model.quadrature import check_quadrature, laplace_correction
+from workbench.model.quadrature import checked_groups, laplace_correction
 
 Method = Literal["MLE", "REML", "MAP", "Laplace"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
@@ -123,7 +123,7 @@ class Objective:
     def check_quadrature(self) -> None:
         """Refuse a number of points that the model's effects do not allow."""
         if self.num_points != 1:
-            check_quadrature(_groups(self.density, self.fixed), self.num_points)
+            checked_groups(_groups(self.density, self.fixed), self.num_points)
 
     def laplace_correction(self, theta: jax.Array, arrays: Any, num_points: int) -> jax.Array:
         """Log marginal by quadrature, less that by Laplace's method (scalar, nats)."""
@@ -203,7 +203,8 @@ def _groups(density: Density, fixed: tuple[str, ...]) -> Groups:
     """Groups of a density's effects, the same for every objective; read at a generic point."""
     objective = Objective(density=density, method="MLE", fixed=fixed)
     rng = np.random.default_rng(0)
-    theta, u = (0.3 * rng.normal(size=x.size) for x in (objective.free, objective.effects))
+    theta: Any = 0.3 * rng.normal(size=objective.free.size)
+    u: Any = 0.3 * rng.normal(size=objective.effects.size)
     groups = groups_of_terms(
         lambda v: objective.terms(theta, v, density.arrays), u, _kinds(objective._integrated)
     )

@@ -1,4 +1,4 @@
-r"""Restricted maximum likelihood: variances of a Gaussian model without the bias of maximum likelihood.
+r"""Restricted maximum likelihood: variances without the bias of maximum likelihood.
 
 The fixed effects :math:`\beta` are integrated out with a flat prior, together with the random
 effects u (Harville 1974, doi:10.1093/biomet/61.2.383),

@@ -174,12 +174,13 @@ class Marginal:
 
         start = jnp.zeros(self.num_effects)
         value = self.joint(theta, start, data)
-        state = (start, value, jnp.zeros(()), jnp.asarray(jnp.inf), jnp.asarray(False), 0)
+        flags = (jnp.zeros(()), jnp.asarray(jnp.inf), jnp.asarray(False), jnp.asarray(0))
+        state = (start, value, *flags)
         return lax.while_loop(unfinished, step, state)[0]
 
 
 def cholesky(h: jax.Array) -> jax.Array:
-    """Lower Cholesky factors of the blocks, shape (G, b, b); ``nan`` where not positive definite."""
+    """Lower Cholesky factors of the blocks, shape (G, b, b); ``nan`` where there is none."""
     return jnp.sqrt(h) if h.shape[-1] == 1 else jnp.linalg.cholesky(h)
 
 

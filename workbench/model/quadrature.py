@@ -30,8 +30,8 @@ from workbench.model.marginal import LogJoint, Marginal, scatter
 MOST_POINTS = 25
 
 
-def check_quadrature(groups: Groups, num_points: int) -> None:
-    """Refuse a quadrature that the groups or the number of nodes do not allow.
+def checked_groups(groups: Groups, num_points: int) -> np.ndarray:
+    """The group of each term; refuse what the groups or the number of nodes do not allow.
 
     Raises
     ------
@@ -46,6 +46,7 @@ def check_quadrature(groups: Groups, num_points: int) -> None:
             f"of one group; got a group of {groups.blocks.shape[1]} effects"
             + (", whose elements see several" if groups.of_term is None else "")
         )
+    return groups.of_term
 
 
 def laplace_correction(
@@ -91,18 +92,18 @@ def laplace_correction(
     >>> round(float(error), 6), round(1 - 0.5 * float(np.log(2 * np.pi)), 6)
     (0.08106, 0.081061)
     """
-    check_quadrature(groups, num_points)
+    of_term = checked_groups(groups, num_points)
     blocks, q = marginal.blocks, marginal.num_effects
     node, weight = np.polynomial.hermite_e.hermegauss(num_points)
     log_weight = jnp.asarray(np.log(weight) - 0.5 * np.log(2 * np.pi) + 0.5 * node**2)
     u = marginal.mode(theta, data)
     spread = scatter(1 / jnp.sqrt(marginal.information(theta, u, data)[..., 0]), blocks, q)
-    seen = np.flatnonzero(groups.of_term >= 0)
+    seen = np.flatnonzero(of_term >= 0)
     at_mode = terms(theta, u, data)[seen]
 
     def by_group(x: jax.Array) -> jax.Array:
         gain = terms(theta, u + spread * x, data)[seen] - at_mode
-        return jax.ops.segment_sum(gain, groups.of_term[seen], num_segments=len(blocks))
+        return jax.ops.segment_sum(gain, of_term[seen], num_segments=len(blocks))
 
     gains = jax.vmap(by_group)(jnp.asarray(node))  # (nodes, G)
     return jnp.sum(jax.scipy.special.logsumexp(gains + log_weight[:, None], axis=0))
