@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,14 +13,11 @@ from scipy import special, stats
 
 import workbench as wb
 from tests.model.zoo import GROUP, centred, decentred
+from workbench.errors import ModelError
 from workbench.fit.objective import Objective
 from workbench.model import read_density
-from workbench.model.marginal import (
-    block_hessian,
-    conditional_mode,
-    effect_blocks,
-    laplace_log_marginal,
-)
+from workbench.model.grouping import groups_of_hessian, groups_of_terms
+from workbench.model.marginal import Marginal, block_hessian
 
 RNG = np.random.default_rng(7)
 G, J = 4, 5
@@ -26,6 +26,21 @@ XF = np.column_stack([np.ones(G * J), RNG.normal(size=G * J)])
 Y = XF @ [1.0, -0.5] + Z @ RNG.normal(size=G) + 0.8 * RNG.normal(size=G * J)
 THETA = jnp.array([0.8, -0.3, np.log(0.7), np.log(0.9)])  # two slopes, log tau, log sigma
 BLOCKS = np.arange(G)[:, None]
+
+
+def marginal(f: Callable[..., jax.Array], blocks: np.ndarray) -> Marginal:
+    """Of a density without data."""
+    return Marginal(log_joint=lambda t, u, _: f(t, u), num_effects=blocks.max() + 1, blocks=blocks)
+
+
+def log_marginal(f: Callable[..., jax.Array], theta: jax.Array, blocks: np.ndarray) -> jax.Array:
+    return marginal(f, blocks).log_marginal(theta, None)
+
+
+def conditional_mode(
+    f: Callable[..., jax.Array], theta: jax.Array, blocks: np.ndarray
+) -> jax.Array:
+    return marginal(f, blocks).mode(theta, None)
 
 
 def linear_mixed(theta: jax.Array, u: jax.Array) -> jax.Array:
@@ -44,10 +59,10 @@ def linear_mixed_marginal(theta: jax.Array) -> jax.Array:
     return jax.scipy.stats.multivariate_normal.logpdf(Y, XF @ theta[:2], cov)
 
 
-@pytest.mark.parametrize("blocks", [None, BLOCKS], ids=["dense", "blocks"])
-def test_linear_mixed_model_value_gradient_and_hessian(blocks: np.ndarray | None) -> None:
+@pytest.mark.parametrize("blocks", [np.arange(G)[None], BLOCKS], ids=["dense", "blocks"])
+def test_linear_mixed_model_value_gradient_and_hessian(blocks: np.ndarray) -> None:
     def laplace(theta: jax.Array) -> jax.Array:
-        return laplace_log_marginal(linear_mixed, theta, G, blocks)
+        return log_marginal(linear_mixed, theta, blocks)
 
     # the integrand is normal in u, so Laplace's method is exact; 1e-8 leaves room for solves
     for derivative in (lambda f: f, jax.grad, jax.hessian):
@@ -60,7 +75,7 @@ def test_conditional_modes_are_best_linear_unbiased_predictions() -> None:
     # Robinson (1991): tau^2 Z' V^-1 (y - X b)
     cov = sigma**2 * np.eye(G * J) + tau**2 * Z @ Z.T
     blup = tau**2 * Z.T @ np.linalg.solve(cov, Y - XF @ b)
-    found = conditional_mode(linear_mixed, THETA, G, BLOCKS)
+    found = conditional_mode(linear_mixed, THETA, BLOCKS)
     np.testing.assert_allclose(found, blup, rtol=1e-12)
 
 
@@ -70,7 +85,7 @@ def test_conditional_modes_move_with_the_parameters_as_blups_do() -> None:
         cov = sigma**2 * jnp.eye(G * J) + tau**2 * Z @ Z.T
         return tau**2 * Z.T @ jnp.linalg.solve(cov, Y - XF @ theta[:2])
 
-    found = jax.jacobian(lambda t: conditional_mode(linear_mixed, t, G, BLOCKS))(THETA)
+    found = jax.jacobian(lambda t: conditional_mode(linear_mixed, t, BLOCKS))(THETA)
     np.testing.assert_allclose(found, jax.jacobian(blup)(THETA), rtol=1e-10, atol=1e-12)
 
 
@@ -94,7 +109,7 @@ def test_eight_schools_marginal_likelihood(noncentred: bool) -> None:
     # y_j ~ Normal(mu, sqrt(sigma_j^2 + tau^2)), independent
     truth = stats.norm.logpdf(SCHOOLS, 5.0, np.hypot(EFFECT, 3.0)).sum()
     blocks = np.arange(8)[:, None]
-    found = laplace_log_marginal(joint, theta, 8, blocks)
+    found = log_marginal(joint, theta, blocks)
     np.testing.assert_allclose(found, truth, rtol=1e-12)
 
 
@@ -113,7 +128,7 @@ POISSON_BLOCKS = np.arange(4)[:, None]
 
 
 def poisson_laplace(theta: jax.Array) -> jax.Array:
-    return laplace_log_marginal(poisson_normal, theta, 4, POISSON_BLOCKS)
+    return log_marginal(poisson_normal, theta, POISSON_BLOCKS)
 
 
 def test_poisson_normal_against_quadrature() -> None:
@@ -141,11 +156,67 @@ def test_gradient_and_hessian_through_the_mode_are_those_of_the_value() -> None:
 
 
 def test_effects_that_meet_share_a_block() -> None:
-    def walk(_: jax.Array, u: jax.Array) -> jax.Array:
-        return -jnp.sum((u[1:3] - u[:2]) ** 2) - jnp.sum(u**4)
+    def terms(u: jax.Array) -> jax.Array:
+        return jnp.concatenate([-((u[1:3] - u[:2]) ** 2), -(u**4)])
 
-    blocks = effect_blocks(walk, jnp.zeros(0), jnp.array([0.3, 0.1, -0.2, 0.5, 0.4]))
-    assert blocks.tolist() == [[0, 1, 2], [3, 5, 5], [4, 5, 5]]
+    u = jnp.array([0.3, 0.1, -0.2, 0.5, 0.4])
+    expected = [[0, 1, 2], [3, 5, 5], [4, 5, 5]]
+    assert groups_of_hessian(lambda u: jnp.sum(terms(u)), u).blocks.tolist() == expected
+    # a difference sees two effects of one kind, which two products cannot tell apart
+    assert groups_of_terms(terms, u, [np.arange(5)]) is None
+
+
+def test_blocks_of_terms_are_those_of_the_hessian() -> None:
+    """Classes in schools, with a slope for each class: one block for each school."""
+    school = np.array([0, 0, 1, 1, 1, 2])
+    row = RNG.integers(0, 6, size=40)
+    x = RNG.normal(size=40)
+
+    def terms(u: jax.Array) -> jax.Array:
+        schools, intercepts, slopes = u[:3], u[3:9], u[9:]
+        mean = schools[school][row] + intercepts[row] + slopes[row] * x
+        return jnp.concatenate([-jnp.exp(mean), -(u**2)])
+
+    u = jnp.asarray(RNG.normal(size=15))
+    kinds = [np.arange(3), np.arange(3, 9), np.arange(9, 15)]
+    found = groups_of_terms(terms, u, kinds)
+    assert found is not None
+    whole = groups_of_hessian(lambda u: jnp.sum(terms(u)), u)
+    np.testing.assert_array_equal(found.blocks, whole.blocks)
+    np.testing.assert_array_equal(found.of_term[:40], school[row])
+    assert found.blocks.tolist() == [
+        [0, 3, 4, 9, 10, 15, 15],
+        [1, 5, 6, 7, 11, 12, 13],
+        [2, 8, 14, 15, 15, 15, 15],
+    ]
+
+
+def test_newton_ends_at_the_rounding_of_the_score() -> None:
+    """An offset of 1e7 standard deviations leaves a score whose decrement is never 1e-14."""
+
+    def f(_: jax.Array, u: jax.Array) -> jax.Array:
+        # the gradient of a difference of large numbers is rounded to 1e-9
+        return -0.5 * jnp.sum((u - 0.3 + 1e7 - 1e7) ** 2) - jnp.sum(jnp.cosh(u / 3))
+
+    counts: list[int] = []
+
+    def counted(theta: jax.Array, u: jax.Array, data: Any) -> jax.Array:
+        jax.debug.callback(lambda: counts.append(1))
+        return f(theta, u)
+
+    blocks = np.arange(50)[:, None]
+    found = Marginal(log_joint=counted, num_effects=50, blocks=blocks).mode(jnp.zeros(0), None)
+    jax.effects_barrier()
+    assert np.abs(found - found[0]).max() < 1e-7
+    assert len(counts) < 40  # three evaluations a step, 100 steps otherwise
+
+
+def test_a_derivative_in_the_data_is_refused() -> None:
+    part = Marginal(
+        log_joint=lambda t, u, d: -jnp.sum((u - t * d) ** 2), num_effects=1, blocks=np.array([[0]])
+    )
+    with pytest.raises(ModelError, match="got a derivative in the data"):
+        jax.grad(lambda d: part.mode(jnp.ones(1), d)[0])(jnp.ones(1))
 
 
 def test_block_hessian_is_the_hessian_on_the_blocks() -> None:
@@ -165,13 +236,13 @@ def test_a_start_far_from_the_mode_is_damped() -> None:
     def f(_: jax.Array, u: jax.Array) -> jax.Array:
         return jnp.sum(-(u**4) + 8 * u**2 + u)
 
-    mode = conditional_mode(f, jnp.zeros(0), 1)
+    mode = conditional_mode(f, jnp.zeros(0), np.array([[0]]))
     # the largest root of -4 u^3 + 16 u + 1
     np.testing.assert_allclose(mode, [np.roots([-4, 0, 16, 1]).max()], rtol=1e-10)
 
 
 def test_no_maximum_in_the_effects_is_nan() -> None:
-    found = laplace_log_marginal(lambda t, u: jnp.sum(u**2), jnp.zeros(0), 2)
+    found = log_marginal(lambda t, u: jnp.sum(u**2), jnp.zeros(0), np.arange(2)[None])
     assert np.isnan(found)
 
 

@@ -1,15 +1,18 @@
 """Fits of one model: maximum likelihood, posterior modes, Laplace, NUTS."""
 
 from workbench.fit.draws import DrawsFit
+from workbench.fit.laplace_error import LaplaceError, laplace_error
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
 from workbench.fit.prediction import Prediction
 from workbench.fit.provenance import Provenance
+from workbench.fit.reml import fit_reml
 from workbench.fit.status import Status
 
 __all__ = [
     "DrawsFit",
+    "LaplaceError",
     "ModeFit",
     "Prediction",
     "Provenance",
@@ -18,4 +21,6 @@ __all__ = [
     "fit_map",
     "fit_mle",
     "fit_nuts",
+    "fit_reml",
+    "laplace_error",
 ]

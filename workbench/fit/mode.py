@@ -29,7 +29,7 @@ class ModeFit:
     Attributes
     ----------
     method : str
-        ``MLE``, ``MAP`` or ``Laplace``.
+        ``MLE``, ``REML``, ``MAP`` or ``Laplace``.
     space : str
         ``constrained`` or ``unconstrained``: the space whose mode it is (an MLE is invariant and
         says ``constrained``).
@@ -45,9 +45,13 @@ class ModeFit:
     log_objective : float
         The maximised function, nats.
     log_terms : LogTerms
-        Log-likelihood (marginal where random effects are declared), and log prior at the mode.
+        Log-likelihood (marginal where random effects are declared, restricted for REML), and log
+        prior at the mode.
     information, covariance : numpy.ndarray
-        Observed information of the parameters and covariance of z, shapes (P, P) and (D, D).
+        Observed information of the parameters and covariance of z, shapes (P, P) and (D, D). That
+        of random effects is of the error of their prediction: their conditional covariance plus
+        that of their mode as it moves with the estimated parameters (Kass and Steffey 1989,
+        doi:10.1080/01621459.1989.10478825); with known variances, Henderson's.
     null_directions : tuple of dict
         Combinations (label to weight) along which the objective is flat or runs away.
     eigenvalues : numpy.ndarray
@@ -80,7 +84,7 @@ class ModeFit:
     True
     """
 
-    method: Literal["MLE", "MAP", "Laplace"]
+    method: Literal["MLE", "REML", "MAP", "Laplace"]
     space: Literal["constrained", "unconstrained"]
     values: dict[str, np.ndarray]
     estimates: pd.DataFrame

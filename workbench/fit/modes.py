@@ -34,6 +34,7 @@ def fit_mle(
     num_starts: int = 8,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
+    quadrature: int = 1,
 ) -> ModeFit:
     r"""Fit by maximum likelihood: priors are dropped, supports are kept.
 
@@ -51,16 +52,22 @@ def fit_mle(
         Bound on the L-BFGS iterations of each start.
     init : numpy.ndarray, optional
         A further start: unconstrained parameters, shape (P,).
+    quadrature : int
+        Points, 1 to 25, of adaptive Gauss-Hermite quadrature over each group's random effect,
+        where it is one-dimensional; 1 is Laplace's method. :func:`laplace_error` tells what more
+        points would add.
 
     Returns
     -------
     ModeFit
-        Declared random effects are integrated out by Laplace's method (exact when Gaussian).
+        Declared random effects are integrated out by Laplace's method (exact when Gaussian), or
+        by quadrature.
 
     Raises
     ------
     FitError
-        When no maximum likelihood estimate is defined: a latent site whose prior holds
+        When ``quadrature`` is given without random effects, or when no maximum likelihood
+        estimate is defined: a latent site whose prior holds
         parameters that the likelihood never sees (an undeclared random effect), or a latent site
         hidden in an observation (imputation).
 
@@ -84,7 +91,15 @@ def fit_mle(
     reason = undefined_likelihood(density)
     if reason:
         raise FitError(reason)
-    return _fit(Objective(density=density, method="MLE"), seed, num_starts, max_iterations, init)
+    objective = Objective(density=density, method="MLE", num_points=quadrature)
+    if objective.effects.size:
+        objective.check_quadrature()
+    elif quadrature != 1:
+        raise FitError(
+            f"quadrature={quadrature} expects declared random effects; model "
+            f"'{density.model.name}' has none"
+        )
+    return _fit(objective, seed, num_starts, max_iterations, init)
 
 
 def fit_map(
@@ -315,13 +330,7 @@ def _carry_to_estimands(
         }
         if effects.size:
             out["response"] = jax.jacfwd(lambda t: objective.complete(t, arrays))(theta)
-
-            def joint(u: jax.Array) -> jax.Array:
-                return objective.log_joint(theta, u, arrays)
-
-            out["effect_information"] = -jax.hessian(joint)(z[effects])
-            marginal = Objective(density=density, method="MLE")
-            out["marginal_log_likelihood"] = marginal(theta, arrays)
+            out["effect_information"] = objective.marginal.information(theta, z[effects], arrays)
         return out
 
     got = jax.tree_util.tree_map(np.asarray, jax.jit(program)(jnp.asarray(optimum.theta), arrays))
@@ -330,10 +339,19 @@ def _carry_to_estimands(
     terms = got["log_terms"]
     if effects.size:
         # prediction variance of the effects: given the parameters, plus the parameters' own
-        covariance[np.ix_(effects, effects)] += np.linalg.inv(got["effect_information"])
-        terms = LogTerms(got["marginal_log_likelihood"], jnp.zeros(()), terms.log_prior)
+        for block, given in zip(
+            objective.marginal.blocks, np.linalg.inv(got["effect_information"]), strict=True
+        ):
+            n = np.count_nonzero(block < effects.size)
+            at = effects[block[:n]]
+            covariance[np.ix_(at, at)] += given[:n, :n]
+        marginal = optimum.value
+        if objective.method in ("MAP", "Laplace"):
+            likelihood = Objective(density=density, method="MLE")
+            marginal = float(likelihood(jnp.asarray(optimum.theta), arrays))
+        terms = LogTerms(jnp.asarray(marginal), jnp.zeros(()), terms.log_prior)
     jacobian = got["jacobian"]
-    variance = np.einsum("qi,ij,qj->q", jacobian, covariance, jacobian)
+    variance = np.sum((jacobian @ covariance) * jacobian, axis=1)
     labels = [density.z_labels[i] for i in free]
     reasons = refusals(jacobian @ response, curvature, labels)
     found = {name: got["estimands"][name] for name in order}

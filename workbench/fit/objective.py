@@ -4,6 +4,7 @@ r"""What each mode fit maximises, over the unconstrained coordinates of the para
 method       log objective                                            Jacobian of T
 ===========  =======================================================  =====================
 ``MLE``      :math:`\log p(y \mid \theta)`                             none (invariance)
+``REML``     :math:`\log \int p(y \mid \beta, \theta) d\beta`            none
 ``MAP``      :math:`\log p(y \mid \theta) + \log p(\theta)`            none (constrained mode)
 ``Laplace``  the same                                                 included
 ===========  =======================================================  =====================
@@ -14,7 +15,7 @@ Declared random effects :math:`u` are integrated out of each, in their unconstra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -22,11 +23,15 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpyro.distributions import biject_to
 
 from workbench.model import Density
-from workbench.model.marginal import conditional_mode, effect_blocks, laplace_log_marginal
+from workbench.model.density import Latent
+from workbench.model.grouping import Groups, groups_of_hessian, groups_of_terms
+from workbench.model.marginal import Marginal
+from workbench.model.quadrature import checked_groups, laplace_correction
 
-Method = Literal["MLE", "MAP", "Laplace"]
+Method = Literal["MLE", "REML", "MAP", "Laplace"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
 
 
@@ -40,20 +45,33 @@ class Objective:
         The model at its data.
     method : str
         ``MLE``, ``MAP`` (mode in constrained space) or ``Laplace`` (mode of the density of z).
+    num_points : int
+        Points of the quadrature over each group's effect; 1 is Laplace's method.
+    fixed : tuple of str
+        Parameter sites that are integrated out with a flat prior (REML).
     """
 
     density: Density
     method: Method
+    num_points: int = 1
+    fixed: tuple[str, ...] = ()
 
     @property
     def free(self) -> np.ndarray:
         """Positions in z of the parameters, shape (P,)."""
-        return self.density.coordinates("parameter")
+        return np.setdiff1d(self.density.coordinates("parameter"), self.effects)
 
     @property
     def effects(self) -> np.ndarray:
-        """Positions in z of the random effects, shape (q,)."""
-        return self.density.coordinates("random effect")
+        """Positions in z of what is integrated out, shape (q,)."""
+        return np.concatenate(
+            [np.arange(x.start, x.stop) for x in self._integrated] or [np.zeros(0, dtype=int)]
+        )
+
+    @property
+    def _integrated(self) -> list[Latent]:
+        names = {*self.density.names("random effect"), *self.fixed}
+        return [x for x in self.density.latents if x.name in names]
 
     def place(self, theta: jax.Array, u: jax.Array) -> jax.Array:
         """Put parameters and effects together into z, shape (D,)."""
@@ -70,7 +88,7 @@ class Objective:
         # u is integrated over z, so its Jacobian belongs inside whatever the method
         total = terms.log_likelihood + terms.log_random_effects
         total += sum((found.log_jacobian[n] for n in effects), start=jnp.zeros(()))
-        if self.method != "MLE":
+        if self.method in ("MAP", "Laplace"):
             total += terms.log_prior
         if self.method == "Laplace":
             total += sum(
@@ -85,28 +103,47 @@ class Objective:
     @cached_property
     def _value(self) -> Callable[..., jax.Array]:
         """The objective as one traced program, which the others call: the model is traced once."""
-        q = self.effects.size
-        joint = jax.jit(self.log_joint)
+        if self.effects.size and self.num_points > 1:
+            return jax.jit(
+                lambda theta, arrays: (
+                    self.marginal.log_marginal(theta, arrays)
+                    + self.laplace_correction(theta, arrays, self.num_points)
+                )
+            )
+        if self.effects.size:
+            return self.marginal.log_marginal
+        return jax.jit(lambda theta, arrays: self.log_joint(theta, jnp.zeros(0), arrays))
 
-        def value(theta: jax.Array, arrays: Any) -> jax.Array:
-            if q == 0:
-                return joint(theta, jnp.zeros(0), arrays)
-            return laplace_log_marginal(lambda t, u: joint(t, u, arrays), theta, q, self.blocks)
+    @cached_property
+    def marginal(self) -> Marginal:
+        """The objective with its random effects integrated out."""
+        blocks = _groups(self.density, self.fixed).blocks
+        return Marginal(log_joint=self.log_joint, num_effects=self.effects.size, blocks=blocks)
 
-        return jax.jit(value)
+    def check_quadrature(self) -> None:
+        """Refuse a number of points that the model's effects do not allow."""
+        if self.num_points != 1:
+            checked_groups(_groups(self.density, self.fixed), self.num_points)
+
+    def laplace_correction(self, theta: jax.Array, arrays: Any, num_points: int) -> jax.Array:
+        """Log marginal by quadrature, less that by Laplace's method (scalar, nats)."""
+        groups = _groups(self.density, self.fixed)
+        return laplace_correction(self.marginal, self.terms, groups, num_points, theta, arrays)
+
+    def terms(self, theta: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
+        """Every term of the joint density that can hold an effect, in one flat vector."""
+        found = self.density.evaluate(self.place(theta, u), arrays)
+        parts = list(found.log_probs.values())
+        z = self.density.unflatten(self.place(theta, u))
+        for name in self.density.names("random effect"):
+            transform = biject_to(found.supports[name])
+            parts.append(transform.log_abs_det_jacobian(z[name], found.values[name]))
+        return jnp.concatenate([jnp.ravel(x) for x in parts])
 
     def complete(self, theta: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:
         """Full z, shape (D,): the parameters with the effects at their conditional mode."""
-        q = self.effects.size
-        if q == 0:
-            return self.place(theta, jnp.zeros(0))
-        u = conditional_mode(lambda t, u: self.log_joint(t, u, arrays), theta, q, self.blocks)
+        u = self.marginal.mode(theta, arrays) if self.effects.size else jnp.zeros(0)
         return self.place(theta, u)
-
-    @cached_property
-    def blocks(self) -> np.ndarray:
-        """Blocks of effects that do not meet, shape (G, b); see ``effect_blocks``."""
-        return _blocks(self.density)
 
     # -- compiled programs -------------------------------------------------------------------
     def values_at(self, points: np.ndarray) -> np.ndarray:
@@ -162,11 +199,26 @@ class Objective:
 
 
 @lru_cache(maxsize=8)
-def _blocks(density: Density) -> np.ndarray:
-    """Blocks of a density's effects, the same for every objective; read at a generic point."""
-    objective = Objective(density=density, method="MLE")
+def _groups(density: Density, fixed: tuple[str, ...]) -> Groups:
+    """Groups of a density's effects, the same for every objective; read at a generic point."""
+    objective = Objective(density=density, method="MLE", fixed=fixed)
     rng = np.random.default_rng(0)
-    with jax.ensure_compile_time_eval():
-        theta, u = (jnp.asarray(0.3 * rng.normal(size=x.size))
-                    for x in (objective.free, objective.effects))  # fmt: skip
-        return effect_blocks(lambda t, v: objective.log_joint(t, v, density.arrays), theta, u)
+    theta: Any = 0.3 * rng.normal(size=objective.free.size)
+    u: Any = 0.3 * rng.normal(size=objective.effects.size)
+    groups = groups_of_terms(
+        lambda v: objective.terms(theta, v, density.arrays), u, _kinds(objective._integrated)
+    )
+    if groups is not None:
+        return groups
+    return groups_of_hessian(lambda v: objective.log_joint(theta, v, density.arrays), u)
+
+
+def _kinds(latents: Sequence[Latent]) -> list[np.ndarray]:
+    """Positions of the effects of each kind: those that differ along a site's longest axis."""
+    kinds, start = [], 0
+    for x in latents:
+        size = int(np.prod(x.shape, dtype=int))
+        at = start + np.arange(size).reshape(x.shape or (1,))
+        kinds += list(np.moveaxis(at, int(np.argmax(at.shape)), -1).reshape(-1, max(at.shape)))
+        start += size
+    return kinds

@@ -7,13 +7,15 @@ For a joint log density :math:`f(\theta, u)` with :math:`q` unconstrained effect
           H = -\nabla_{uu}^2 f(\theta, \hat u(\theta)),
 
 with :math:`\hat u(\theta)` the conditional mode; exact when :math:`f` is quadratic in :math:`u`.
-The mode is a root of the score in :math:`u`, found by damped Newton steps inside
-``jax.lax.custom_root``, which differentiates it implicitly: gradient *and* Hessian in
-:math:`\theta` are right, which one Newton step behind a ``stop_gradient`` would not give.
+The mode is a root of the score in :math:`u`, found by damped Newton steps and differentiated
+implicitly, :math:`\mathrm d\hat u = H^{-1} \nabla_{u\theta}^2 f \,\mathrm d\theta`: gradient *and*
+Hessian in :math:`\theta` are right, which one Newton step behind a ``stop_gradient`` would not
+give.
 
-Effects of separate groups do not meet in H, which is then block diagonal: its blocks are read off
-b Hessian-vector products, b the size of the largest block, so that cost grows linearly with the
-number of groups (Curtis, Powell and Reid 1974, doi:10.1093/imamat/13.1.117).
+Effects of separate groups do not meet in H (:mod:`workbench.model.grouping`), which is then block
+diagonal: its blocks are read off b Hessian-vector products, b the size of the largest block, so
+that cost grows linearly with the number of groups (Curtis, Powell and Reid 1974,
+doi:10.1093/imamat/13.1.117).
 
 References
 ----------
@@ -24,53 +26,162 @@ Kristensen, Nielsen, Berg, Skaug and Bell (2016), doi:10.18637/jss.v070.i05.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
+from jax.custom_derivatives import SymbolicZero
 
-LogJoint = Callable[[jax.Array, jax.Array], jax.Array]
+from workbench.errors import ModelError
+
+LogJoint = Callable[[jax.Array, jax.Array, Any], jax.Array]
 _MAX_STEPS = 100
-_TOLERANCE = 1e-20  # on twice the Newton decrement, in nats
+# on the decrement of the step just taken, in nats: what is left after it is of the order of its
+# square, which is below rounding
+_TOLERANCE = 1e-14
+_QUADRATIC = 1e-8  # nats; below it Newton's decrements square, until they are rounding
 
 
-def effect_blocks(log_joint: LogJoint, theta: jax.Array, u: jax.Array) -> np.ndarray:
-    """Which effects meet in the Hessian: the blocks of independent groups.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Marginal:
+    """A joint log density with its random effects integrated out.
 
-    Parameters
+    Its parts are compiled functions that call each other, so that the model is traced once
+    however many programs are made of them.
+
+    Attributes
     ----------
     log_joint : callable
-        ``f(theta, u)``, a scalar in nats.
-    theta, u : jax.Array
-        A generic point, shapes (P,) and (q,).
-
-    Returns
-    -------
-    numpy.ndarray
-        Positions of the effects of each block, shape (G, b); short blocks are padded with q.
+        ``f(theta, u, data)``, a scalar in nats; u in unconstrained coordinates, its Jacobian
+        included; ``data`` a tree of arrays.
+    num_effects : int
+        Number of effects q.
+    blocks : numpy.ndarray
+        Positions of the effects of each independent group, shape (G, b), short ones padded with
+        q; ``numpy.arange(q)[None]`` is one dense block.
 
     Examples
     --------
+    A normal integral, exact:
+
     >>> import jax.numpy as jnp
-    >>> f = lambda t, u: -jnp.sum(u**2) - (u[0] - u[2]) ** 2
-    >>> effect_blocks(f, jnp.zeros(0), jnp.array([0.1, 0.2, 0.3])).tolist()
-    [[0, 2], [1, 3]]
+    >>> f = lambda theta, u, data: -0.5 * jnp.sum((u - theta) ** 2)
+    >>> marginal = Marginal(log_joint=f, num_effects=2, blocks=np.arange(2)[:, None])
+    >>> round(float(marginal.log_marginal(jnp.array([1.0]), None)), 6)  # log(2 pi)
+    1.837877
+    >>> marginal.mode(jnp.array([1.0]), None).tolist()
+    [1.0, 1.0]
     """
-    q = u.size
-    push = jax.jit(jax.linearize(jax.grad(lambda v: log_joint(theta, v)), u)[1])
-    hessian = np.asarray(lax.map(push, jnp.eye(q), batch_size=64))
-    diagonal = np.sqrt(np.abs(np.diag(hessian)))
-    meet = np.abs(hessian) > 1e-12 * np.outer(diagonal, diagonal)
-    count, label = connected_components(csr_array(meet | ~np.isfinite(hessian)), directed=False)
-    size = int(np.bincount(label).max())
-    blocks = np.full((count, size), q)
-    for g in range(count):
-        members = np.flatnonzero(label == g)
-        blocks[g, : members.size] = members
-    return blocks
+
+    log_joint: LogJoint
+    num_effects: int
+    blocks: np.ndarray
+
+    @cached_property
+    def joint(self) -> LogJoint:
+        """The integrand ``f(theta, u, data)``, traced once."""
+        return jax.jit(self.log_joint)
+
+    @cached_property
+    def score(self) -> LogJoint:
+        """Gradient of the integrand in u, shape (q,), as a function of ``(theta, u, data)``."""
+        return jax.jit(jax.grad(self.joint, argnums=1))
+
+    @cached_property
+    def information(self) -> LogJoint:
+        """Blocks of H, shape (G, b, b), as a function of ``(theta, u, data)``."""
+
+        def information(theta: jax.Array, u: jax.Array, data: Any) -> jax.Array:
+            def product(v: jax.Array) -> jax.Array:
+                return -jax.jvp(lambda w: self.score(theta, w, data), (u,), (v,))[1]
+
+            return block_hessian(product, self.blocks, self.num_effects)
+
+        return jax.jit(information)
+
+    @cached_property
+    def mode(self) -> Callable[[jax.Array, Any], jax.Array]:
+        """Mode of u given theta, shape (q,), of ``(theta, data)``; differentiable in theta."""
+        mode = jax.custom_jvp(jax.jit(self._newton))
+
+        def rule(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+            theta, data = primals
+            if not all(isinstance(x, SymbolicZero) for x in jax.tree_util.tree_leaves(tangents[1])):
+                raise ModelError(
+                    "the conditional mode expects to be differentiated in the parameters; got "
+                    "a derivative in the data"
+                )
+            u = mode(theta, data)
+            pull = jax.jvp(lambda t: self.score(t, u, data), (theta,), (tangents[0],))[1]
+            return u, self._solve(cholesky(self.information(theta, u, data)), pull)
+
+        mode.defjvp(rule, symbolic_zeros=True)
+        return mode
+
+    @cached_property
+    def log_marginal(self) -> Callable[[jax.Array, Any], jax.Array]:
+        """Log marginal (scalar, nats), of ``(theta, data)``; ``nan`` without a maximum in u."""
+
+        def log_marginal(theta: jax.Array, data: Any) -> jax.Array:
+            u = self.mode(theta, data)
+            factor = cholesky(self.information(theta, u, data))
+            half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)))
+            half_log_2pi = 0.5 * self.num_effects * jnp.log(2 * jnp.pi)
+            return self.joint(theta, u, data) + half_log_2pi - half_log_det
+
+        return jax.jit(log_marginal)
+
+    def _solve(self, factor: jax.Array, g: jax.Array) -> jax.Array:
+        """Solve H x = g by blocks, from the Cholesky factors of the blocks."""
+        parts = jax.scipy.linalg.cho_solve((factor, True), gather(g, self.blocks)[..., None])
+        return scatter(parts[..., 0], self.blocks, self.num_effects)
+
+    def _newton(self, theta: jax.Array, data: Any) -> jax.Array:
+        """Maximise in u by Newton steps, damped where H is not positive definite.
+
+        Ends when the decrement of an undamped step is negligible, or when it is small and no
+        longer falls as Newton's does: then it is the rounding of the score.
+        """
+
+        def step(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            u, value, damping, before, _, count = state
+            g = self.score(theta, u, data)
+            h = self.information(theta, u, data)
+            scale = jnp.maximum(jnp.max(jnp.abs(jnp.diagonal(h, axis1=1, axis2=2))), 1e-8)
+            factor = cholesky(h + damping * scale * jnp.eye(h.shape[-1]))
+            move = self._solve(factor, g)
+            trial = self.joint(theta, u + move, data)
+            rounding = 1e-13 * (1.0 + jnp.abs(value))
+            better = jnp.isfinite(trial) & (trial >= value - rounding)
+            newton = better & (damping == 0)
+            decrement = jnp.where(newton, jnp.abs(g @ move), jnp.inf)
+            stalled = (decrement < _QUADRATIC) & (decrement >= 0.25 * before)
+            damping = jnp.where(
+                better,
+                jnp.where(damping > 1e-6, damping / 10, 0.0),
+                jnp.maximum(10 * damping, 1e-3),
+            )
+            u = jnp.where(better, u + move, u)
+            value = jnp.where(better, trial, value)
+            return u, value, damping, decrement, (decrement < _TOLERANCE) | stalled, count + 1
+
+        def unfinished(state: tuple[jax.Array, ...]) -> jax.Array:
+            return ~state[4] & (state[5] < _MAX_STEPS)
+
+        start = jnp.zeros(self.num_effects)
+        value = self.joint(theta, start, data)
+        flags = (jnp.zeros(()), jnp.asarray(jnp.inf), jnp.asarray(False), jnp.asarray(0))
+        state = (start, value, *flags)
+        return lax.while_loop(unfinished, step, state)[0]
+
+
+def cholesky(h: jax.Array) -> jax.Array:
+    """Lower Cholesky factors of the blocks, shape (G, b, b); ``nan`` where there is none."""
+    return jnp.sqrt(h) if h.shape[-1] == 1 else jnp.linalg.cholesky(h)
 
 
 def block_hessian(
@@ -91,132 +202,13 @@ def block_hessian(
     return jnp.where(both, found, jnp.eye(blocks.shape[1]))
 
 
-def _gather(u: jax.Array, blocks: np.ndarray) -> jax.Array:
+def gather(u: jax.Array, blocks: np.ndarray) -> jax.Array:
     """Entries of u by block, shape (G, b), zero where padded."""
     return jnp.concatenate([u, jnp.zeros(1)])[blocks]
 
 
-def _scatter(parts: jax.Array, blocks: np.ndarray, q: int) -> jax.Array:
-    """Inverse of :func:`_gather`, shape (q,)."""
+def scatter(parts: jax.Array, blocks: np.ndarray, q: int) -> jax.Array:
+    """Inverse of :func:`gather`, shape (q,)."""
     where = np.zeros(q, dtype=int)
     where[blocks[blocks < q]] = np.flatnonzero(blocks < q)
     return parts.reshape(-1)[where]
-
-
-def conditional_mode(
-    log_joint: LogJoint, theta: jax.Array, num_effects: int, blocks: np.ndarray | None = None
-) -> jax.Array:
-    """Mode of the random effects given the parameters, differentiable in the parameters.
-
-    Parameters
-    ----------
-    log_joint : callable
-        ``f(theta, u)``, a scalar in nats.
-    theta : jax.Array
-        Parameters, shape (P,).
-    num_effects : int
-        Number of effects q.
-    blocks : numpy.ndarray, optional
-        Independent groups, see :func:`effect_blocks`; one dense block by default.
-
-    Returns
-    -------
-    jax.Array
-        The mode, shape (q,).
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> f = lambda t, u: -0.5 * jnp.sum((u - t) ** 2)
-    >>> conditional_mode(f, jnp.array([1.0]), 1).tolist()
-    [1.0]
-    """
-    q = num_effects
-    index = np.arange(q)[None] if blocks is None else blocks
-
-    def score(u: jax.Array) -> jax.Array:
-        return jax.grad(log_joint, argnums=1)(theta, u)
-
-    def solve(_: object, start: jax.Array) -> jax.Array:
-        return _newton(lambda u: log_joint(theta, u), start, index)
-
-    def tangent_solve(linear: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
-        h = block_hessian(linear, index, q)
-        return _scatter(jnp.linalg.solve(h, _gather(y, index)[..., None])[..., 0], index, q)
-
-    return lax.custom_root(score, jnp.zeros(q), solve, tangent_solve)
-
-
-def _newton(f: Callable[[jax.Array], jax.Array], start: jax.Array, blocks: np.ndarray) -> jax.Array:
-    """Maximise f by Newton steps, damped where the Hessian is not negative definite."""
-    q = start.size
-    eye = jnp.eye(blocks.shape[1])
-
-    def step(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        u, value, damping, _, count = state
-        g, push = jax.linearize(jax.grad(f), u)
-        h = block_hessian(lambda v: -push(v), blocks, q)
-        scale = jnp.maximum(jnp.max(jnp.abs(jnp.diagonal(h, axis1=1, axis2=2))), 1e-8)
-        factor = jnp.linalg.cholesky(h + damping * scale * eye)
-        parts = jax.scipy.linalg.cho_solve((factor, True), _gather(g, blocks)[..., None])
-        move = _scatter(parts[..., 0], blocks, q)
-        trial = f(u + move)
-        rounding = 1e-13 * (1.0 + jnp.abs(value))
-        better = jnp.isfinite(trial) & (trial >= value - rounding)
-        decrement = jnp.where(better, jnp.abs(g @ move), jnp.inf)
-        done_well = better & (damping == 0)
-        damping = jnp.where(
-            better,
-            jnp.where(damping > 1e-6, damping / 10, 0.0),
-            jnp.maximum(10 * damping, 1e-3),
-        )
-        u = jnp.where(better, u + move, u)
-        value = jnp.where(better, trial, value)
-        return u, value, damping, jnp.where(done_well, decrement, jnp.inf), count + 1
-
-    def unfinished(state: tuple[jax.Array, ...]) -> jax.Array:
-        return (state[3] > _TOLERANCE) & (state[4] < _MAX_STEPS)
-
-    zero = jnp.zeros(())
-    state = (start, f(start), zero, jnp.asarray(jnp.inf), jnp.asarray(0))
-    return lax.while_loop(unfinished, step, state)[0]
-
-
-def laplace_log_marginal(
-    log_joint: LogJoint, theta: jax.Array, num_effects: int, blocks: np.ndarray | None = None
-) -> jax.Array:
-    """Log of the integral of ``exp f(theta, u)`` over u, by Laplace's method.
-
-    Parameters
-    ----------
-    log_joint : callable
-        ``f(theta, u)``, a scalar in nats; u in unconstrained coordinates, its Jacobian included.
-    theta : jax.Array
-        Parameters, shape (P,).
-    num_effects : int
-        Number of effects q.
-    blocks : numpy.ndarray, optional
-        Independent groups, see :func:`effect_blocks`; one dense block by default.
-
-    Returns
-    -------
-    jax.Array
-        Log marginal (scalar, nats); ``nan`` where f has no proper maximum in u.
-
-    Examples
-    --------
-    A normal integral, exact:
-
-    >>> import jax.numpy as jnp
-    >>> f = lambda t, u: -0.5 * jnp.sum(u**2)
-    >>> round(float(laplace_log_marginal(f, jnp.zeros(0), 2)), 6)  # log(2 pi)
-    1.837877
-    """
-    q = num_effects
-    index = np.arange(q)[None] if blocks is None else blocks
-    u = conditional_mode(log_joint, theta, q, index)
-    push = jax.linearize(jax.grad(log_joint, argnums=1), theta, u)[1]
-    still = jnp.zeros_like(theta)
-    factor = jnp.linalg.cholesky(block_hessian(lambda v: -push(still, v), index, q))
-    half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)))
-    return log_joint(theta, u) + 0.5 * q * jnp.log(2 * jnp.pi) - half_log_det
