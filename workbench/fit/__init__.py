@@ -2,7 +2,7 @@
 
 from workbench.fit.draws import DrawsFit
 from workbench.fit.mode import ModeFit
-from workbench.fit.modes import fit_laplace, fit_map, fit_mle
+from workbench.fit.modes import fit_firth, fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
 from workbench.fit.prediction import Prediction
 from workbench.fit.provenance import Provenance
@@ -14,6 +14,7 @@ __all__ = [
     "Prediction",
     "Provenance",
     "Status",
+    "fit_firth",
     "fit_laplace",
     "fit_map",
     "fit_mle",

@@ -21,7 +21,7 @@ from workbench.model import Density, LogTerms
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModeFit:
-    """A maximum of the log-likelihood (MLE) or of the log posterior (MAP, Laplace).
+    """A maximum of the log-likelihood (MLE, penalised: Firth) or log posterior (MAP, Laplace).
 
     It also speaks statsmodels: ``params``, ``bse``, ``tvalues``, ``pvalues``, ``conf_int``,
     ``cov_params``, ``llf``, ``aic``, ``bic``, ``nobs``.
@@ -29,7 +29,7 @@ class ModeFit:
     Attributes
     ----------
     method : str
-        ``MLE``, ``MAP`` or ``Laplace``.
+        ``MLE``, ``MAP``, ``Laplace`` or ``Firth``.
     space : str
         ``constrained`` or ``unconstrained``: the space whose mode it is (an MLE is invariant and
         says ``constrained``).
@@ -80,7 +80,7 @@ class ModeFit:
     True
     """
 
-    method: Literal["MLE", "MAP", "Laplace"]
+    method: Literal["MLE", "MAP", "Laplace", "Firth"]
     space: Literal["constrained", "unconstrained"]
     values: dict[str, np.ndarray]
     estimates: pd.DataFrame

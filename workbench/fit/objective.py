@@ -6,6 +6,7 @@ method       log objective                                            Jacobian o
 ``MLE``      :math:`\log p(y \mid \theta)`                             none (invariance)
 ``MAP``      :math:`\log p(y \mid \theta) + \log p(\theta)`            none (constrained mode)
 ``Laplace``  the same                                                 included
+``Firth``    log-likelihood :math:`+ \tfrac12 \log\det I(\theta)`      none (canonical)
 ===========  =======================================================  =====================
 
 Declared random effects :math:`u` are integrated out of each, in their unconstrained coordinates
@@ -26,7 +27,7 @@ import numpy as np
 from workbench.model import Density
 from workbench.model.marginal import conditional_mode, effect_blocks, laplace_log_marginal
 
-Method = Literal["MLE", "MAP", "Laplace"]
+Method = Literal["MLE", "MAP", "Laplace", "Firth"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
 
 
@@ -39,7 +40,8 @@ class Objective:
     density : Density
         The model at its data.
     method : str
-        ``MLE``, ``MAP`` (mode in constrained space) or ``Laplace`` (mode of the density of z).
+        ``MLE``, ``MAP`` (mode in constrained space), ``Laplace`` (mode of the density of z) or
+        ``Firth`` (likelihood with Jeffreys' penalty, see :mod:`workbench.fit.firth`).
     """
 
     density: Density
@@ -54,6 +56,11 @@ class Objective:
     def effects(self) -> np.ndarray:
         """Positions in z of the random effects, shape (q,)."""
         return self.density.coordinates("random effect")
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether the prior is part of the objective."""
+        return self.method in ("MAP", "Laplace")
 
     def place(self, theta: jax.Array, u: jax.Array) -> jax.Array:
         """Put parameters and effects together into z, shape (D,)."""
@@ -70,7 +77,7 @@ class Objective:
         # u is integrated over z, so its Jacobian belongs inside whatever the method
         total = terms.log_likelihood + terms.log_random_effects
         total += sum((found.log_jacobian[n] for n in effects), start=jnp.zeros(()))
-        if self.method != "MLE":
+        if self.has_prior:
             total += terms.log_prior
         if self.method == "Laplace":
             total += sum(
@@ -89,6 +96,10 @@ class Objective:
         joint = jax.jit(self.log_joint)
 
         def value(theta: jax.Array, arrays: Any) -> jax.Array:
+            if self.method == "Firth":
+                information = -jax.hessian(joint)(theta, jnp.zeros(0), arrays)
+                penalty = 0.5 * jnp.linalg.slogdet(information)[1]
+                return joint(theta, jnp.zeros(0), arrays) + penalty
             if q == 0:
                 return joint(theta, jnp.zeros(0), arrays)
             return laplace_log_marginal(lambda t, u: joint(t, u, arrays), theta, q, self.blocks)

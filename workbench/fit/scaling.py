@@ -61,7 +61,7 @@ def rescale(
     rms = np.sqrt(np.mean(jacobian**2, axis=0)) if len(jacobian) else np.ones(size)
     unit = 1 / np.maximum(1.0, rms)
     factor = jacobian * np.sqrt(np.abs(weight))[:, None]
-    if objective.method != "MLE":
+    if objective.has_prior:
         diagonal = np.sqrt(np.where(np.isfinite(prior), np.abs(prior), 0.0))
         factor = np.concatenate([factor, np.diag(diagonal)])
     column = np.linalg.norm(factor, axis=0)

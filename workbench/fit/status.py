@@ -31,7 +31,8 @@ class Status(Enum):
     )
     SEPARATED = (
         "separated: a combination of covariates predicts the outcome perfectly, so the likelihood "
-        "rises without end and no finite estimate exists; use the posterior or a penalised fit"
+        "rises without end and no finite estimate exists; use the posterior or Firth's penalty "
+        "(fit_firth)"
     )
     UNBOUNDED = (
         "unbounded: the objective rises without end as parameters run off, so no finite maximum "
