@@ -4,6 +4,7 @@ from workbench.fit.draws import DrawsFit
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_firth, fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
+from workbench.fit.optima import Optima, basin_visits, find_optima
 from workbench.fit.prediction import Prediction
 from workbench.fit.provenance import Provenance
 from workbench.fit.status import Status
@@ -11,9 +12,12 @@ from workbench.fit.status import Status
 __all__ = [
     "DrawsFit",
     "ModeFit",
+    "Optima",
     "Prediction",
     "Provenance",
     "Status",
+    "basin_visits",
+    "find_optima",
     "fit_firth",
     "fit_laplace",
     "fit_map",

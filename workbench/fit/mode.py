@@ -12,6 +12,7 @@ from scipy import stats
 
 from workbench.errors import FitError
 from workbench.fit.intervals import wald_interval
+from workbench.fit.optima import find_optima
 from workbench.fit.optimiser import History, Starts
 from workbench.fit.prediction import Prediction, predict_from_draws
 from workbench.fit.provenance import Provenance
@@ -203,6 +204,17 @@ class ModeFit:
         """Covariance of the unconstrained coordinates, labelled."""
         labels = list(self.z_labels)
         return pd.DataFrame(self.covariance, index=labels, columns=labels)
+
+    def optima(self) -> pd.DataFrame:
+        """The distinct maxima that the starts ended at, best first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``log_objective``, ``below_best``, ``num_starts``, ``num_places``, ``log_mass``,
+            ``mass``, ``maximum``; see :class:`workbench.fit.optima.Optima`.
+        """
+        return find_optima(self).table
 
     # -- draws and predictions ---------------------------------------------------------------
     def draws(self, key: jax.Array, num: int) -> dict[str, np.ndarray]:

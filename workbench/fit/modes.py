@@ -19,6 +19,7 @@ from workbench.fit.mode import ModeFit
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import Optimum, maximise
 from workbench.fit.provenance import provenance, stopwatch
+from workbench.fit.starts import StartKind
 from workbench.fit.status import Status
 from workbench.model import Density, LogTerms, Model, read_density
 from workbench.model.effects import mixed_effects
@@ -32,6 +33,7 @@ def fit_mle(
     num_starts: int = 8,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
+    starts: StartKind = "scales",
 ) -> ModeFit:
     r"""Fit by maximum likelihood: priors are dropped, supports are kept.
 
@@ -49,6 +51,9 @@ def fit_mle(
         Bound on the L-BFGS iterations of each start.
     init : numpy.ndarray, optional
         A further start: unconstrained parameters, shape (P,).
+    starts : str
+        Where the others come from: ``scales`` (uniform, in units that move the likelihood's
+        parameters by about one), ``latin hypercube`` (the same box, evenly filled) or ``prior``.
 
     Returns
     -------
@@ -82,9 +87,8 @@ def fit_mle(
     reason = undefined_likelihood(density)
     if reason:
         raise FitError(reason)
-    return fit_mode(
-        Objective(density=density, method="MLE"), seed, num_starts, max_iterations, init
-    )
+    objective = Objective(density=density, method="MLE")
+    return _fit(objective, seed, num_starts, max_iterations, init, starts)
 
 
 def fit_map(
@@ -95,12 +99,13 @@ def fit_map(
     num_starts: int = 8,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
+    starts: StartKind = "scales",
 ) -> ModeFit:
     """Fit the posterior mode in *constrained* space: likelihood plus log prior, no Jacobian.
 
     Parameters
     ----------
-    model, data, seed, num_starts, max_iterations, init
+    model, data, seed, num_starts, max_iterations, init, starts
         As in :func:`fit_mle`.
 
     Returns
@@ -121,9 +126,8 @@ def fit_map(
     0.3333333333
     """
     density = model if isinstance(model, Density) else read_density(model, data)
-    return fit_mode(
-        Objective(density=density, method="MAP"), seed, num_starts, max_iterations, init
-    )
+    objective = Objective(density=density, method="MAP")
+    return _fit(objective, seed, num_starts, max_iterations, init, starts)
 
 
 def fit_laplace(
@@ -134,12 +138,13 @@ def fit_laplace(
     num_starts: int = 8,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
+    starts: StartKind = "scales",
 ) -> ModeFit:
     """Fit a normal approximation to the posterior at its mode in *unconstrained* space.
 
     Parameters
     ----------
-    model, data, seed, num_starts, max_iterations, init
+    model, data, seed, num_starts, max_iterations, init, starts
         As in :func:`fit_mle`.
 
     Returns
@@ -165,9 +170,8 @@ def fit_laplace(
     0.375
     """
     density = model if isinstance(model, Density) else read_density(model, data)
-    return fit_mode(
-        Objective(density=density, method="Laplace"), seed, num_starts, max_iterations, init
-    )
+    objective = Objective(density=density, method="Laplace")
+    return _fit(objective, seed, num_starts, max_iterations, init, starts)
 
 
 def fit_firth(
@@ -178,12 +182,13 @@ def fit_firth(
     num_starts: int = 8,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
+    starts: StartKind = "scales",
 ) -> ModeFit:
     r"""Fit by Firth's penalised likelihood, which is finite for separated data.
 
     Parameters
     ----------
-    model, data, seed, num_starts, max_iterations, init
+    model, data, seed, num_starts, max_iterations, init, starts
         As in :func:`fit_mle`.
 
     Returns
@@ -225,7 +230,7 @@ def fit_firth(
     if reason:
         raise FitError(reason)
     objective = Objective(density=density, method="Firth")
-    return fit_mode(objective, seed, num_starts, max_iterations, init)
+    return _fit(objective, seed, num_starts, max_iterations, init, starts)
 
 
 def undefined_likelihood(density: Density) -> str:
@@ -280,10 +285,14 @@ def undefined_likelihood(density: Density) -> str:
     return ""
 
 
-def fit_mode(
-    objective: Objective, seed: int, num_starts: int, max_iterations: int, init: Any
+def _fit(
+    objective: Objective,
+    seed: int,
+    num_starts: int,
+    max_iterations: int,
+    init: Any,
+    starts: StartKind,
 ) -> ModeFit:
-    """Maximise an objective, read its curvature, and put the result together."""
     density = objective.density
     if num_starts < 1:
         raise FitError(f"num_starts expects at least 1; got {num_starts}")
@@ -297,6 +306,7 @@ def fit_mode(
             num_starts=num_starts,
             max_iterations=max_iterations,
             init=init,
+            kind=starts,
         )
         curvature = examine(objective, optimum)
         if objective.method == "Firth":
@@ -348,7 +358,11 @@ def fit_mode(
             density,
             seed=seed,
             seconds=elapsed,
-            settings={"num_starts": num_starts, "max_iterations": max_iterations},
+            settings={
+                "num_starts": num_starts,
+                "max_iterations": max_iterations,
+                "starts": starts,
+            },
         ),
         density=density,
     )

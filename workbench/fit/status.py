@@ -44,7 +44,7 @@ class Status(Enum):
     )
     SEVERAL_OPTIMA = (
         "several optima: starts ended at different maxima of nearly the same height; the best is "
-        "shown, look at fit.starts"
+        "shown, look at fit.optima()"
     )
     TOO_FEW_DRAWS = (
         "too few draws: the effective sample size is too small for the reported digits; raise "
