@@ -35,6 +35,8 @@ _HOME = {
     "ModeFit": "fit",
     "Prediction": "fit",
     "Status": "fit",
+    "basin_visits": "fit",
+    "fit_firth": "fit",
     "fit_laplace": "fit",
     "fit_map": "fit",
     "fit_mle": "fit",

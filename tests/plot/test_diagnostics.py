@@ -109,6 +109,21 @@ def test_path_tells_newton_steps_from_lbfgs(line):
     assert colour(lines(ax, "gap to the maximum (nats)")[0]) == plot.METHOD_COLOURS["MLE"]
 
 
+def test_waterfall_has_one_point_per_start_on_its_optimums_step(line):
+    fit = line.fits["MLE"]
+    table = fit.optima()
+    ax = plot.waterfall(line)
+    for number, row in table.iterrows():
+        (step,) = lines(ax, f"optimum {number}")
+        assert len(step.get_xdata()) == row["num_starts"]
+        np.testing.assert_array_equal(step.get_ydata(), row["below_best"])
+    assert colour(lines(ax, "optimum 0")[0]) == plot.METHOD_COLOURS["MLE"]
+    # a linear regression has one maximum, with all the mass
+    assert [t.get_text() for t in ax.texts] == ["100.0% of the mass"]
+    assert not overlapping(ax)
+    assert not outside(ax)
+
+
 def test_path_of_a_comparison_takes_the_method_named(line):
     assert "Laplace" in plot.path(line, method="Laplace").get_xlabel()
     with pytest.raises(UsageError, match="no mode fit 'NUTS', only"):

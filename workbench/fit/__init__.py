@@ -3,8 +3,9 @@
 from workbench.fit.draws import DrawsFit
 from workbench.fit.laplace_error import LaplaceError, laplace_error
 from workbench.fit.mode import ModeFit
-from workbench.fit.modes import fit_laplace, fit_map, fit_mle
+from workbench.fit.modes import fit_firth, fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
+from workbench.fit.optima import Optima, basin_visits, find_optima
 from workbench.fit.prediction import Prediction
 from workbench.fit.provenance import Provenance
 from workbench.fit.reml import fit_reml
@@ -14,9 +15,13 @@ __all__ = [
     "DrawsFit",
     "LaplaceError",
     "ModeFit",
+    "Optima",
     "Prediction",
     "Provenance",
     "Status",
+    "basin_visits",
+    "find_optima",
+    "fit_firth",
     "fit_laplace",
     "fit_map",
     "fit_mle",

@@ -21,7 +21,7 @@ Pawitan (2001), In All Likelihood, Oxford University Press, chapter 2.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -209,6 +209,36 @@ def _condition_number(information: np.ndarray) -> float:
     return float(eigenvalues.max() / eigenvalues.min()) if eigenvalues.min() > 0 else np.inf
 
 
+def run_off(curvature: Curvature, optimum: Optimum, span: np.ndarray) -> Curvature:
+    """Curvature in which the given combinations, and no others, run off.
+
+    Parameters
+    ----------
+    curvature : Curvature
+        As read by :func:`examine`.
+    optimum : Optimum
+        Where the optimiser ended.
+    span : numpy.ndarray
+        Basis of the combinations without a finite optimum, columns of shape (P, n).
+
+    Returns
+    -------
+    Curvature
+        The covariance is that of the others, in the limit: the information of what does not run
+        off, inverted on a complement of the span. For a combination that vanishes on the span it
+        is the same for every complement.
+    """
+    directions = np.column_stack([span, curvature.null])
+    away = np.linalg.inv(optimum.scale) @ directions
+    left = np.linalg.qr(away, mode="complete")[0][:, directions.shape[1] :]
+    information = left.T @ optimum.information @ left
+    covariance = np.full_like(curvature.covariance, np.nan)
+    if np.isfinite(information).all() and np.linalg.eigvalsh(information).min(initial=1.0) > _NULL:
+        basis = optimum.scale @ left
+        covariance = basis @ np.linalg.solve(information, basis.T)
+    return replace(curvature, runaway=span, covariance=covariance, status=Status.UNBOUNDED)
+
+
 def refusals(jacobian: np.ndarray, curvature: Curvature, labels: Sequence[str]) -> list[str]:
     """Reason for refusing a standard error, for each quantity (empty where none).
 
@@ -246,7 +276,7 @@ def refusals(jacobian: np.ndarray, curvature: Curvature, labels: Sequence[str]) 
             )
     for direction in curvature.runaway.T:
         loading = np.abs(jacobian @ direction)
-        for q in np.flatnonzero(loading > 0.01 * error):
+        for q in np.flatnonzero(~(loading <= 0.01 * error)):  # also where there is no error
             reasons[q] = reasons[q] or (
                 "no finite optimum: the objective does not fall along "
                 + combination(direction, labels)
@@ -254,16 +284,31 @@ def refusals(jacobian: np.ndarray, curvature: Curvature, labels: Sequence[str]) 
     return reasons
 
 
-def combination(direction: np.ndarray, labels: Sequence[str], most: int = 4) -> str:
-    """Write a direction as a combination of labels, largest weight scaled to 1.
+def combination(
+    direction: np.ndarray, labels: Sequence[str], most: int = 4, unit: np.ndarray | None = None
+) -> str:
+    """Write a direction as a combination of labels, the weight that counts most scaled to 1.
+
+    Parameters
+    ----------
+    direction : numpy.ndarray
+        Weights, shape (P,).
+    labels : sequence of str
+        One for each weight.
+    most : int
+        How many are written.
+    unit : numpy.ndarray, optional
+        What one of each label is worth, shape (P,): weights count by their product with it, so
+        that a covariate in dollars is not dropped beside one in millions. All 1 by default.
 
     Examples
     --------
     >>> combination(np.array([2.0, 0.0, -1.0]), ["a", "b", "c"])
     'a - 0.5 c'
     """
-    weights = direction / np.abs(direction).max()
-    order = [i for i in np.argsort(-np.abs(weights)) if abs(weights[i]) > 1e-3]
+    worth = np.abs(direction) * (1.0 if unit is None else unit)
+    order = [i for i in np.argsort(-worth) if worth[i] > 1e-3 * worth.max()]
+    weights = direction / abs(direction[order[0]])
     parts: list[str] = []
     for i in order[:most]:
         size = f"{abs(weights[i]):.2g}"

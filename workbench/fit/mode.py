@@ -12,6 +12,7 @@ from scipy import stats
 
 from workbench.errors import FitError
 from workbench.fit.intervals import wald_interval
+from workbench.fit.optima import find_optima
 from workbench.fit.optimiser import History, Starts
 from workbench.fit.prediction import Prediction, predict_from_draws
 from workbench.fit.provenance import Provenance
@@ -21,7 +22,7 @@ from workbench.model import Density, LogTerms
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModeFit:
-    """A maximum of the log-likelihood (MLE) or of the log posterior (MAP, Laplace).
+    """A maximum of the log-likelihood (MLE, penalised: Firth) or log posterior (MAP, Laplace).
 
     It also speaks statsmodels: ``params``, ``bse``, ``tvalues``, ``pvalues``, ``conf_int``,
     ``cov_params``, ``llf``, ``aic``, ``bic``, ``nobs``.
@@ -29,7 +30,7 @@ class ModeFit:
     Attributes
     ----------
     method : str
-        ``MLE``, ``REML``, ``MAP`` or ``Laplace``.
+        ``MLE``, ``REML``, ``MAP``, ``Laplace`` or ``Firth``.
     space : str
         ``constrained`` or ``unconstrained``: the space whose mode it is (an MLE is invariant and
         says ``constrained``).
@@ -84,7 +85,7 @@ class ModeFit:
     True
     """
 
-    method: Literal["MLE", "REML", "MAP", "Laplace"]
+    method: Literal["MLE", "REML", "MAP", "Laplace", "Firth"]
     space: Literal["constrained", "unconstrained"]
     values: dict[str, np.ndarray]
     estimates: pd.DataFrame
@@ -207,6 +208,17 @@ class ModeFit:
         """Covariance of the unconstrained coordinates, labelled."""
         labels = list(self.z_labels)
         return pd.DataFrame(self.covariance, index=labels, columns=labels)
+
+    def optima(self) -> pd.DataFrame:
+        """The distinct maxima that the starts ended at, best first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``log_objective``, ``below_best``, ``num_starts``, ``num_places``, ``log_mass``,
+            ``mass``, ``maximum``; see :class:`workbench.fit.optima.Optima`.
+        """
+        return find_optima(self).table
 
     # -- draws and predictions ---------------------------------------------------------------
     def draws(self, key: jax.Array, num: int) -> dict[str, np.ndarray]:

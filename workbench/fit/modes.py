@@ -12,18 +12,17 @@ import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit.compilation import keep_compiled_programs
-from workbench.fit.curvature import Curvature, combination, examine, refusals
+from workbench.fit.curvature import Curvature, examine, refusals, run_off
+from workbench.fit.explanation import explain, scales_at_rounding, separation_of
+from workbench.fit.firth import undefined_penalty, unpenalised
 from workbench.fit.mode import ModeFit
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import Optimum, maximise
-from workbench.fit.prediction import observed_value
 from workbench.fit.provenance import provenance, stopwatch
+from workbench.fit.starts import StartKind
 from workbench.fit.status import Status
 from workbench.model import Density, LogTerms, Model, read_density
 from workbench.model.effects import mixed_effects
-
-_CHOICE = ("Bernoulli", "Binomial", "Categorical", "Multinomial", "OrderedLogistic")
-_RIVAL = 3.0  # nats
 
 
 def fit_mle(
@@ -35,6 +34,7 @@ def fit_mle(
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     quadrature: int = 1,
+    starts: StartKind = "scales",
 ) -> ModeFit:
     r"""Fit by maximum likelihood: priors are dropped, supports are kept.
 
@@ -56,6 +56,9 @@ def fit_mle(
         Points, 1 to 25, of adaptive Gauss-Hermite quadrature over each group's random effect,
         where it is one-dimensional; 1 is Laplace's method. :func:`laplace_error` tells what more
         points would add.
+    starts : str
+        Where the others come from: ``scales`` (uniform, in units that move the likelihood's
+        parameters by about one), ``latin hypercube`` (the same box, evenly filled) or ``prior``.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def fit_mle(
             f"quadrature={quadrature} expects declared random effects; model "
             f"'{density.model.name}' has none"
         )
-    return _fit(objective, seed, num_starts, max_iterations, init)
+    return _fit(objective, seed, num_starts, max_iterations, init, starts)
 
 
 def fit_map(
@@ -110,12 +113,13 @@ def fit_map(
     num_starts: int = 8,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
+    starts: StartKind = "scales",
 ) -> ModeFit:
     """Fit the posterior mode in *constrained* space: likelihood plus log prior, no Jacobian.
 
     Parameters
     ----------
-    model, data, seed, num_starts, max_iterations, init
+    model, data, seed, num_starts, max_iterations, init, starts
         As in :func:`fit_mle`.
 
     Returns
@@ -136,7 +140,8 @@ def fit_map(
     0.3333333333
     """
     density = model if isinstance(model, Density) else read_density(model, data)
-    return _fit(Objective(density=density, method="MAP"), seed, num_starts, max_iterations, init)
+    objective = Objective(density=density, method="MAP")
+    return _fit(objective, seed, num_starts, max_iterations, init, starts)
 
 
 def fit_laplace(
@@ -147,12 +152,13 @@ def fit_laplace(
     num_starts: int = 8,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
+    starts: StartKind = "scales",
 ) -> ModeFit:
     """Fit a normal approximation to the posterior at its mode in *unconstrained* space.
 
     Parameters
     ----------
-    model, data, seed, num_starts, max_iterations, init
+    model, data, seed, num_starts, max_iterations, init, starts
         As in :func:`fit_mle`.
 
     Returns
@@ -178,9 +184,67 @@ def fit_laplace(
     0.375
     """
     density = model if isinstance(model, Density) else read_density(model, data)
-    return _fit(
-        Objective(density=density, method="Laplace"), seed, num_starts, max_iterations, init
-    )
+    objective = Objective(density=density, method="Laplace")
+    return _fit(objective, seed, num_starts, max_iterations, init, starts)
+
+
+def fit_firth(
+    model: Model | Callable[..., Any] | Density,
+    data: Any = None,
+    *,
+    seed: int = 0,
+    num_starts: int = 8,
+    max_iterations: int = 500,
+    init: np.ndarray | None = None,
+    starts: StartKind = "scales",
+) -> ModeFit:
+    r"""Fit by Firth's penalised likelihood, which is finite for separated data.
+
+    Parameters
+    ----------
+    model, data, seed, num_starts, max_iterations, init, starts
+        As in :func:`fit_mle`.
+
+    Returns
+    -------
+    ModeFit
+        Its ``method`` is ``Firth``; ``llf`` is the likelihood without the penalty, and
+        ``log_objective`` holds it. Standard errors are those of :math:`I(\theta)^{-1}`.
+
+    Raises
+    ------
+    FitError
+        Unless every observation is a count or choice whose canonical predictor is linear in every
+        parameter, of full rank and without random effects.
+
+    Notes
+    -----
+    Maximises :math:`\log p(y \mid \theta) + \tfrac12 \log\det I(\theta)`; see
+    :mod:`workbench.fit.firth`. Priors are dropped: the penalty is Jeffreys' prior.
+
+    References
+    ----------
+    Firth (1993), doi:10.1093/biomet/80.1.27; Heinze and Schemper (2002), doi:10.1002/sim.1047.
+
+    Examples
+    --------
+    No success in four: the maximum likelihood estimate of the log-odds is minus infinity, Firth's
+    adds half a success and half a failure.
+
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def coin(y=None):
+    ...     logit = numpyro.sample("logit", dist.Normal(0, 10))
+    ...     numpyro.sample("y", dist.Bernoulli(logits=logit), obs=y)
+    >>> fit = fit_firth(coin, {"y": [0, 0, 0, 0]})
+    >>> round(float(fit.params["logit"]), 6), round(float(np.log(0.5 / 4.5)), 6)
+    (-2.197225, -2.197225)
+    """
+    density = model if isinstance(model, Density) else read_density(model, data)
+    reason = undefined_likelihood(density) or undefined_penalty(density)
+    if reason:
+        raise FitError(reason)
+    objective = Objective(density=density, method="Firth")
+    return _fit(objective, seed, num_starts, max_iterations, init, starts)
 
 
 def undefined_likelihood(density: Density) -> str:
@@ -236,7 +300,12 @@ def undefined_likelihood(density: Density) -> str:
 
 
 def _fit(
-    objective: Objective, seed: int, num_starts: int, max_iterations: int, init: Any
+    objective: Objective,
+    seed: int,
+    num_starts: int,
+    max_iterations: int,
+    init: Any,
+    starts: StartKind,
 ) -> ModeFit:
     density = objective.density
     if num_starts < 1:
@@ -251,17 +320,23 @@ def _fit(
             num_starts=num_starts,
             max_iterations=max_iterations,
             init=init,
+            kind=starts,
         )
         curvature = examine(objective, optimum)
+        if objective.method == "Firth":
+            curvature = unpenalised(objective, optimum, curvature)
+        separation = separation_of(objective, curvature)
+        if separation is not None:
+            curvature = run_off(curvature, optimum, separation.span)
         parts = _carry_to_estimands(objective, optimum, curvature)
-        status, detail = _explain(objective, optimum, curvature)
-        exact = _scales_at_rounding(density, parts["values"])
+        status, detail = explain(objective, optimum, curvature, separation)
+        exact = scales_at_rounding(density, parts["values"])
         if exact and objective.method == "MLE" and status is not Status.AT_BOUNDARY:
             status, detail = (
                 Status.UNBOUNDED,
                 (
-                    f"unbounded: the model fits exactly, so {exact[0]} is at the rounding level of "
-                    "the observations and the likelihood rises without end as it falls"
+                    f"unbounded: the model fits observations exactly, so {exact[0]} is at their "
+                    "rounding level and the likelihood rises without end as it falls"
                 ),
             )
             rows = parts["estimates"].index.isin(exact)
@@ -297,7 +372,11 @@ def _fit(
             density,
             seed=seed,
             seconds=elapsed,
-            settings={"num_starts": num_starts, "max_iterations": max_iterations},
+            settings={
+                "num_starts": num_starts,
+                "max_iterations": max_iterations,
+                "starts": starts,
+            },
         ),
         density=density,
     )
@@ -389,66 +468,3 @@ def _carry_to_estimands(
         "covariance": covariance,
         "estimates": estimates,
     }
-
-
-def _explain(
-    objective: Objective,
-    optimum: Optimum,
-    curvature: Curvature,
-) -> tuple[Status, str]:
-    """Name what the curvature found in terms of the model: which combination, which support."""
-    density = objective.density
-    labels = [density.z_labels[i] for i in objective.free]
-    status = curvature.status
-    if curvature.runaway.size:
-        direction = curvature.runaway[:, 0] / np.abs(curvature.runaway[:, 0]).max()
-        name = combination(direction, labels)
-        unbounded = optimum.value > 0 and curvature.gain > 1.0
-        leading = [density.latents_at(i) for i in objective.free[np.abs(direction) > 0.1]]
-        if all(x.scale in ("log", "logit") for x in leading) and not unbounded:
-            return Status.AT_BOUNDARY, f"at the boundary: the objective does not fall along {name}"
-        if _predicts_perfectly(objective) and objective.method == "MLE":
-            return Status.SEPARATED, f"separated: the likelihood rises without end along {name}"
-        return Status.UNBOUNDED, f"unbounded: the objective rises without end along {name}"
-    if status is Status.NOT_IDENTIFIED:
-        names = "; ".join(combination(d, labels) for d in curvature.null.T[:3])
-        return status, f"not identified: the objective is flat along {names}"
-    if status is Status.SADDLE:
-        return status, "stopped at a saddle"
-    if status is Status.NOT_CONVERGED:
-        return status, (
-            f"not converged: Newton decrement {optimum.decrement:.2g} nats after "
-            f"{len(optimum.history.log_objective)} iterations"
-        )
-    return _several(optimum)
-
-
-def _scales_at_rounding(density: Density, values: dict[str, np.ndarray]) -> list[str]:
-    """Scalar scales below the rounding of the observations: the model fits exactly."""
-    sizes = [
-        float(np.nanmax(np.abs(y)))
-        for name in density.names("observed")
-        if (y := observed_value(density, name)) is not None and y.dtype.kind == "f" and y.size
-    ]
-    scalars = [x for x in density.latents if x.scale == "log" and values[x.name].ndim == 0]
-    limit = 10 * np.finfo(float).eps * max(sizes, default=0.0)
-    return [x.name for x in scalars if 0 <= values[x.name] < limit]
-
-
-def _predicts_perfectly(objective: Objective) -> bool:
-    """Whether the outcome is a choice or a count of successes, the data that can separate."""
-    return any(f in _CHOICE for f in objective.density.observed_families)
-
-
-def _several(optimum: Optimum) -> tuple[Status, str]:
-    """Tell other maxima that compete: within 3 nats, a likelihood ratio of 20, of the best."""
-    starts = optimum.starts
-    ended = np.isfinite(starts.log_objective) & (starts.gradient_norm < 1e-3)
-    below = optimum.value - starts.log_objective
-    rival = ended & (below > 1e-3) & (below < _RIVAL)
-    if rival.any():
-        return Status.SEVERAL_OPTIMA, (
-            f"several optima: {int(rival.sum())} of {len(below)} starts ended at another maximum "
-            f"within {_RIVAL:.0f} nats (the next is {below[rival].min():.3g} below)"
-        )
-    return Status.CONVERGED, ""

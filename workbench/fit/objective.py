@@ -7,6 +7,7 @@ method       log objective                                            Jacobian o
 ``REML``     :math:`\log \int p(y \mid \beta, \theta) d\beta`            none
 ``MAP``      :math:`\log p(y \mid \theta) + \log p(\theta)`            none (constrained mode)
 ``Laplace``  the same                                                 included
+``Firth``    log-likelihood :math:`+ \tfrac12 \log\det I(\theta)`      none (canonical)
 ===========  =======================================================  =====================
 
 Declared random effects :math:`u` are integrated out of each, in their unconstrained coordinates
@@ -31,7 +32,7 @@ from workbench.model.grouping import Groups, groups_of_hessian, groups_of_terms
 from workbench.model.marginal import Marginal
 from workbench.model.quadrature import checked_groups, laplace_correction
 
-Method = Literal["MLE", "REML", "MAP", "Laplace"]
+Method = Literal["MLE", "REML", "MAP", "Laplace", "Firth"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
 
 
@@ -44,7 +45,8 @@ class Objective:
     density : Density
         The model at its data.
     method : str
-        ``MLE``, ``MAP`` (mode in constrained space) or ``Laplace`` (mode of the density of z).
+        ``MLE``, ``REML``, ``MAP`` (mode in constrained space), ``Laplace`` (mode of the density of
+        z) or ``Firth`` (likelihood with Jeffreys' penalty, see :mod:`workbench.fit.firth`).
     num_points : int
         Points of the quadrature over each group's effect; 1 is Laplace's method.
     fixed : tuple of str
@@ -73,6 +75,11 @@ class Objective:
         names = {*self.density.names("random effect"), *self.fixed}
         return [x for x in self.density.latents if x.name in names]
 
+    @property
+    def has_prior(self) -> bool:
+        """Whether the prior is part of the objective."""
+        return self.method in ("MAP", "Laplace")
+
     def place(self, theta: jax.Array, u: jax.Array) -> jax.Array:
         """Put parameters and effects together into z, shape (D,)."""
         z = jnp.zeros(self.density.size, dtype=theta.dtype)
@@ -88,7 +95,7 @@ class Objective:
         # u is integrated over z, so its Jacobian belongs inside whatever the method
         total = terms.log_likelihood + terms.log_random_effects
         total += sum((found.log_jacobian[n] for n in effects), start=jnp.zeros(()))
-        if self.method in ("MAP", "Laplace"):
+        if self.has_prior:
             total += terms.log_prior
         if self.method == "Laplace":
             total += sum(
@@ -112,7 +119,15 @@ class Objective:
             )
         if self.effects.size:
             return self.marginal.log_marginal
-        return jax.jit(lambda theta, arrays: self.log_joint(theta, jnp.zeros(0), arrays))
+        joint = jax.jit(lambda theta, arrays: self.log_joint(theta, jnp.zeros(0), arrays))
+        if self.method != "Firth":
+            return joint
+
+        def penalised(theta: jax.Array, arrays: Any) -> jax.Array:
+            information = -jax.hessian(joint)(theta, arrays)
+            return joint(theta, arrays) + 0.5 * jnp.linalg.slogdet(information)[1]
+
+        return jax.jit(penalised)
 
     @cached_property
     def marginal(self) -> Marginal:

@@ -24,6 +24,7 @@ from workbench.errors import FitError
 from workbench.fit.objective import Objective
 from workbench.fit.scaling import rescale
 from workbench.fit.scoring import can_score, climb_by_scoring
+from workbench.fit.starts import StartKind, draw_starts
 
 _ROUND = 50  # L-BFGS iterations between two rescalings
 _NEWTON_STEPS = 100
@@ -117,6 +118,7 @@ def maximise(
     num_starts: int,
     max_iterations: int,
     init: np.ndarray | None = None,
+    kind: StartKind = "scales",
 ) -> Optimum:
     """Maximise an objective from several starts.
 
@@ -127,13 +129,14 @@ def maximise(
     key : jax.Array
         Random key for the starts.
     num_starts : int
-        Number of starts K: the centre of the unconstrained space, then uniform draws from
-        (-2, 2) in units that move the likelihood's parameters by about one.
+        Number of starts K: the centre of the unconstrained space, then points of ``kind``.
     max_iterations : int
         Bound on the L-BFGS iterations of a start.
     init : numpy.ndarray, optional
         A further start, shape (P,), of the size of the optimum: it is first climbed from by
         damped scoring (:mod:`workbench.fit.scoring`), which follows curved valleys.
+    kind : str
+        Where the starts come from, see :mod:`workbench.fit.starts`.
 
     Returns
     -------
@@ -150,7 +153,7 @@ def maximise(
     scale, unit = rescale(objective, centre if init is None else jnp.asarray(init), arrays)
     if init is not None and can_score(objective):
         init = climb_by_scoring(objective, np.asarray(init, dtype=float), max_iterations)
-    z0 = _starting_points(objective, key, unit, num_starts, init)
+    z0 = _starting_points(objective, key, unit, num_starts, init, kind)
     if len(z0) == 0:
         raise FitError(
             f"the {objective.method} objective of model '{objective.density.model.name}' is not "
@@ -159,7 +162,7 @@ def maximise(
         )
     run = _climb(objective, z0, max_iterations)
     best = int(np.nanargmax(np.where(np.isfinite(run.log_objective), run.log_objective, -np.inf)))
-    polished = _newton(objective, run.z[best])
+    polished = newton(objective, run.z[best])
     end = polished[-1]
     values = np.array([p.value for p in polished])
     norms = np.array([np.linalg.norm(p.gradient) for p in polished])
@@ -206,12 +209,16 @@ def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
 
 
 def _starting_points(
-    objective: Objective, key: jax.Array, unit: np.ndarray, num: int, init: np.ndarray | None
+    objective: Objective,
+    key: jax.Array,
+    unit: np.ndarray,
+    num: int,
+    init: np.ndarray | None,
+    kind: StartKind,
 ) -> np.ndarray:
     """Points with a finite objective: each is halved towards the centre until it is finite."""
-    size = unit.size
-    draws = np.asarray(jax.random.uniform(key, (max(num - 1, 0), size), minval=-2, maxval=2))
-    z0 = np.concatenate([np.zeros((1, size)), draws * unit])
+    drawn = draw_starts(objective, key, unit, max(num - 1, 0), kind)
+    z0 = np.concatenate([np.zeros((1, unit.size)), drawn])
     if init is not None:
         z0 = np.concatenate([np.asarray(init)[None], z0])
     bad = ~np.isfinite(objective.values_at(z0))
@@ -319,8 +326,16 @@ def _lbfgs(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Point:
-    """Value, derivatives (in w) and Newton step at a point."""
+class Point:
+    """Value, derivatives (in w) and Newton step at a point (fields as in :class:`Optimum`).
+
+    Attributes
+    ----------
+    theta, value, gradient, scale, information, decrement
+        As in :class:`Optimum`.
+    move : numpy.ndarray
+        The Newton step in w, shape (P,).
+    """
 
     theta: np.ndarray
     value: float
@@ -337,7 +352,7 @@ class _Point:
         return float(size.max() / max(size.min(), 1e-300))
 
     @classmethod
-    def at(cls, objective: Objective, theta: np.ndarray, scale: np.ndarray) -> _Point:
+    def at(cls, objective: Objective, theta: np.ndarray, scale: np.ndarray) -> Point:
         """Evaluate the objective's derivatives at theta, in coordinates theta + P w."""
         arrays = objective.density.arrays
         value, gradient, hessian = (
@@ -356,11 +371,11 @@ class _Point:
         )
 
 
-def _newton(objective: Objective, theta: np.ndarray) -> list[_Point]:
+def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
     """Newton steps, each in coordinates rescaled at its point, until none helps."""
     arrays = objective.density.arrays
     scale, _ = rescale(objective, jnp.asarray(theta), arrays)
-    path = [_Point.at(objective, theta, scale)]
+    path = [Point.at(objective, theta, scale)]
     quiet, best = 0, np.inf
     while len(path) < _NEWTON_STEPS and np.isfinite(path[-1].decrement):
         here = path[-1]
@@ -375,7 +390,7 @@ def _newton(objective: Objective, theta: np.ndarray) -> list[_Point]:
             break
         if here.decrement > 1e-2 or len(path) == 1 or here.spread > _SPREAD:
             scale, _ = rescale(objective, jnp.asarray(theta_next), arrays)
-        path.append(_Point.at(objective, theta_next, scale))
+        path.append(Point.at(objective, theta_next, scale))
     return path
 
 
@@ -391,7 +406,7 @@ def _newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndar
     return vectors @ (along / size), float(np.sum(along**2 / size))
 
 
-def _leave_saddle(objective: Objective, here: _Point) -> np.ndarray | None:
+def _leave_saddle(objective: Objective, here: Point) -> np.ndarray | None:
     """A higher point along the direction of most negative curvature, if there is one."""
     eigenvalues, vectors = np.linalg.eigh(here.information)
     if eigenvalues.size == 0 or eigenvalues[0] >= -1e-6:
@@ -403,7 +418,7 @@ def _leave_saddle(objective: Objective, here: _Point) -> np.ndarray | None:
     return trials[best] if won[best] > 1e-9 * (1.0 + abs(here.value)) else None
 
 
-def _line_search(objective: Objective, here: _Point) -> np.ndarray | None:
+def _line_search(objective: Objective, here: Point) -> np.ndarray | None:
     """Longest of the halved steps that wins enough; the whole step when rounding hides it."""
     trials = here.theta + _HALVINGS[:, None] * (here.scale @ here.move)
     won = objective.values_at(trials) - here.value

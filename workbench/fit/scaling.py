@@ -90,7 +90,7 @@ def information_factor(
     rms = np.sqrt(np.mean(jacobian[finite] ** 2, axis=0)) if finite.any() else np.ones(theta.size)
     factor = np.zeros_like(jacobian)
     factor[finite] = jacobian[finite] * np.sqrt(np.abs(weight[finite]))[:, None]
-    if objective.method != "MLE":
+    if objective.has_prior:
         diagonal = np.sqrt(np.where(np.isfinite(prior), np.abs(prior), 0.0))
         factor = np.concatenate([factor, np.diag(diagonal)])
     return factor, 1 / np.maximum(1.0, rms)

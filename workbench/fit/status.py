@@ -31,7 +31,8 @@ class Status(Enum):
     )
     SEPARATED = (
         "separated: a combination of covariates predicts the outcome perfectly, so the likelihood "
-        "rises without end and no finite estimate exists; use the posterior or a penalised fit"
+        "rises without end and no finite estimate exists; use the posterior or Firth's penalty "
+        "(fit_firth)"
     )
     UNBOUNDED = (
         "unbounded: the objective rises without end as parameters run off, so no finite maximum "
@@ -43,7 +44,7 @@ class Status(Enum):
     )
     SEVERAL_OPTIMA = (
         "several optima: starts ended at different maxima of nearly the same height; the best is "
-        "shown, look at fit.starts"
+        "shown, look at fit.optima()"
     )
     TOO_FEW_DRAWS = (
         "too few draws: the effective sample size is too small for the reported digits; raise "

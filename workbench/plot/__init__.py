@@ -9,7 +9,7 @@ from workbench.plot.checks import predictive_check
 from workbench.plot.distribution import densities, density
 from workbench.plot.estimates import forest
 from workbench.plot.figures import diagnostics, overview
-from workbench.plot.optimum import path
+from workbench.plot.optimum import path, waterfall
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
 from workbench.plot.steps import ledger
@@ -34,4 +34,5 @@ __all__ = [
     "predictive_check",
     "rank",
     "trace",
+    "waterfall",
 ]

@@ -22,6 +22,7 @@ METHOD_COLOURS = {
     "MAP": "#E69F00",
     "Laplace": "#009E73",
     "NUTS": "#0072B2",
+    "Firth": "#56B4E9",
     "prior": "#CC79A7",
     "data": "#000000",
 }
@@ -30,6 +31,7 @@ METHOD_MARKERS = {
     "MAP": "^",
     "Laplace": "s",
     "NUTS": "D",
+    "Firth": "P",
     "prior": "v",
     "data": ".",
 }
