@@ -11,6 +11,12 @@ import pandas as pd
 from scipy import stats
 
 from workbench.errors import FitError
+from workbench.fit.covariance import (
+    CovType,
+    ParameterCovariance,
+    parameter_covariance,
+    term_std_errors,
+)
 from workbench.fit.intervals import wald_interval
 from workbench.fit.optimiser import History, Starts
 from workbench.fit.prediction import Prediction, predict_from_draws
@@ -102,13 +108,17 @@ class ModeFit:
     provenance: Provenance
     density: Density | None
 
-    def summary(self, level: float = 0.95) -> pd.DataFrame:
+    def summary(
+        self, level: float = 0.95, *, cov_type: CovType = "observed", groups: Any = None
+    ) -> pd.DataFrame:
         r"""Estimate, standard error and interval of every term.
 
         Parameters
         ----------
         level : float
             Level of the interval.
+        cov_type, groups
+            Which covariance, as in :meth:`std_errors`.
 
         Returns
         -------
@@ -119,8 +129,8 @@ class ModeFit:
         Notes
         -----
         The standard error is :math:`\sqrt{g^T V g}` with :math:`g` the gradient of the term in z
-        and V the inverse observed information (delta method; van der Vaart, Asymptotic
-        Statistics, chapter 3).
+        and V the covariance, by default the inverse observed information (delta method; van der
+        Vaart, Asymptotic Statistics, chapter 3).
 
         Examples
         --------
@@ -134,9 +144,10 @@ class ModeFit:
         [['mu', 2.0, 0.5]]
         """
         e = self.estimates
+        errors = self.std_errors(cov_type, groups=groups)
         low, high = wald_interval(
             e["estimate"].to_numpy(),
-            e["std_error"].to_numpy(),
+            errors["std_error"].to_numpy(),
             e["support_lower"].to_numpy(),
             e["support_upper"].to_numpy(),
             level,
@@ -145,10 +156,10 @@ class ModeFit:
             {
                 "term": e.index,
                 "estimate": e["estimate"].to_numpy(),
-                "std_error": e["std_error"].to_numpy(),
+                "std_error": errors["std_error"].to_numpy(),
                 "lower": low,
                 "upper": high,
-                "reason": e["reason"].to_numpy(),
+                "reason": errors["reason"].to_numpy(),
             }
         )
 
@@ -195,14 +206,100 @@ class ModeFit:
             return np.nan
         return float(self.num_parameters * np.log(self.nobs) - 2 * self.llf)
 
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Confidence interval by term, columns ``lower`` and ``upper``."""
-        return self.summary(level).set_index("term")[["lower", "upper"]]
+    def conf_int(
+        self, level: float = 0.95, *, cov_type: CovType = "observed", groups: Any = None
+    ) -> pd.DataFrame:
+        """Confidence interval by term, columns ``lower`` and ``upper``, see :meth:`summary`."""
+        table = self.summary(level, cov_type=cov_type, groups=groups)
+        return table.set_index("term")[["lower", "upper"]]
 
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance of the unconstrained coordinates, labelled."""
+    def cov_params(
+        self,
+        cov_type: CovType = "observed",
+        *,
+        groups: Any = None,
+        use_correction: bool = True,
+    ) -> pd.DataFrame:
+        r"""Covariance of the unconstrained coordinates, labelled.
+
+        Parameters
+        ----------
+        cov_type : str
+            ``observed`` (inverse observed information), ``expected`` (inverse Fisher information;
+            :math:`\sigma^2 (J^T J)^{-1}` for normal noise, with :math:`\sigma^2 = RSS / N`),
+            ``HC0`` to ``HC3`` (sandwich), or ``cluster``.
+        groups : array_like, optional
+            Label of each row, shape (N,), for ``cluster``.
+        use_correction : bool
+            Whether ``cluster`` is multiplied by ``G/(G-1) * (N-1)/(N-K)``, as in statsmodels.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``nan`` where the data give none; :meth:`std_errors` says why.
+
+        Raises
+        ------
+        FitError
+            Where the model does not have such a covariance: see
+            :func:`workbench.fit.covariance.parameter_covariance`.
+        UsageError
+            When the type is unknown or groups do not belong to it.
+
+        Notes
+        -----
+        Formulas and references are at the head of :mod:`workbench.fit.covariance`. K counts the
+        parameters of the means, so that the scale of a normal model does not count.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> from models.linear import MODEL
+        >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
+        >>> robust = fit.cov_params("HC3")
+        >>> round(float(robust.loc["beta[mom_iq]", "beta[mom_iq]"] ** 0.5), 4)
+        0.0588
+        """
+        found = self._covariance(cov_type, groups, use_correction)
         labels = list(self.z_labels)
-        return pd.DataFrame(self.covariance, index=labels, columns=labels)
+        return pd.DataFrame(found.matrix, index=labels, columns=labels)
+
+    def std_errors(
+        self,
+        cov_type: CovType = "observed",
+        *,
+        groups: Any = None,
+        use_correction: bool = True,
+    ) -> pd.DataFrame:
+        """Standard error of every term under a covariance, by the delta method.
+
+        Parameters
+        ----------
+        cov_type, groups, use_correction
+            As in :meth:`cov_params`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by term, columns ``std_error`` and ``reason`` (why it is ``nan``).
+
+        Examples
+        --------
+        A Poisson mean, fitted to counts twice as dispersed as Poisson's law says:
+
+        >>> import numpyro, numpyro.distributions as dist
+        >>> from workbench.fit import fit_mle
+        >>> def counts(y=None):
+        ...     mu = numpyro.sample("mu", dist.Gamma(1, 1))
+        ...     numpyro.sample("y", dist.Poisson(mu), obs=y)
+        >>> fit = fit_mle(counts, {"y": [0, 0, 4, 4]})
+        >>> [round(float(fit.std_errors(c).loc["mu", "std_error"]), 6) for c in ("expected", "HC0")]
+        [0.707107, 1.0]
+        """
+        return term_std_errors(self, self._covariance(cov_type, groups, use_correction))
+
+    def _covariance(self, cov_type: CovType, groups: Any, correct: bool) -> ParameterCovariance:
+        return parameter_covariance(self, cov_type, groups=groups, use_correction=correct)
 
     # -- draws and predictions ---------------------------------------------------------------
     def draws(self, key: jax.Array, num: int) -> dict[str, np.ndarray]:
