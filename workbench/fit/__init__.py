@@ -1,6 +1,7 @@
 """Fits of one model: maximum likelihood, posterior modes, Laplace, NUTS."""
 
 from workbench.fit.draws import DrawsFit
+from workbench.fit.hypothesis import HypothesisTest, likelihood_ratio_test
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
@@ -10,6 +11,7 @@ from workbench.fit.status import Status
 
 __all__ = [
     "DrawsFit",
+    "HypothesisTest",
     "ModeFit",
     "Prediction",
     "Provenance",
@@ -18,4 +20,5 @@ __all__ = [
     "fit_map",
     "fit_mle",
     "fit_nuts",
+    "likelihood_ratio_test",
 ]

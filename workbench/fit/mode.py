@@ -17,6 +17,7 @@ from workbench.fit.covariance import (
     parameter_covariance,
     term_std_errors,
 )
+from workbench.fit.hypothesis import HypothesisTest, TestKind, hypothesis_test
 from workbench.fit.intervals import wald_interval
 from workbench.fit.optimiser import History, Starts
 from workbench.fit.prediction import Prediction, predict_from_draws
@@ -300,6 +301,58 @@ class ModeFit:
 
     def _covariance(self, cov_type: CovType, groups: Any, correct: bool) -> ParameterCovariance:
         return parameter_covariance(self, cov_type, groups=groups, use_correction=correct)
+
+    def test(
+        self,
+        hypothesis: str,
+        *,
+        kind: TestKind = "wald",
+        cov_type: CovType | None = None,
+        groups: Any = None,
+    ) -> HypothesisTest:
+        r"""Test linear hypotheses about terms, written by name.
+
+        Parameters
+        ----------
+        hypothesis : str
+            Equations separated by commas: ``"x1 = x2"``, ``"beta[x1] = 0, sigma = 1"``,
+            ``"2 * x1 + x2 = 1"``. A term is named as in the table, or by what stands in its
+            brackets where no other term has the same.
+        kind : str
+            ``wald``, ``likelihood ratio`` (the model is fitted again under the hypothesis) or
+            ``score``.
+        cov_type : str, optional
+            Covariance of a Wald test, as in :meth:`cov_params` (``observed`` by default);
+            information of a score test, ``expected`` (default) or ``observed``.
+        groups : array_like, optional
+            Label of each row, for a Wald test with ``cov_type="cluster"``.
+
+        Returns
+        -------
+        HypothesisTest
+            Statistic, degrees of freedom and p-value, or the reason why there is none.
+
+        Raises
+        ------
+        FitError
+            When the fit is not an MLE, or a term moves with a random effect.
+        UsageError
+            When the hypothesis cannot be read, or the arguments do not go together.
+
+        Notes
+        -----
+        Formulas and references are at the head of :mod:`workbench.fit.hypothesis`.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> from models.linear import MODEL
+        >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
+        >>> made = fit.test("mom_hs = 0", kind="likelihood ratio")
+        >>> round(made.statistic, 3), made.df, round(made.p_value, 4)
+        (7.225, 1, 0.0072)
+        """
+        return hypothesis_test(self, hypothesis, kind=kind, cov_type=cov_type, groups=groups)
 
     # -- draws and predictions ---------------------------------------------------------------
     def draws(self, key: jax.Array, num: int) -> dict[str, np.ndarray]:
