@@ -35,6 +35,7 @@ _HOME = {
     "ModeFit": "fit",
     "Prediction": "fit",
     "Status": "fit",
+    "deviance_table": "fit",
     "fit_laplace": "fit",
     "fit_map": "fit",
     "fit_mle": "fit",

@@ -127,9 +127,7 @@ def test_expected_information_of_nonlinear_least_squares_is_gauss_newton() -> No
     fit = wb.fit_mle(misra, {"x": x, "y": y}, init=np.array([250.0, 5e-4, 0.0]), num_starts=1)
     n = len(y)
     errors = fit.std_errors("expected")["std_error"] * np.sqrt(n / (n - 2))
-    np.testing.assert_allclose(
-        errors[["b1", "b2"]], [2.7070075241e00, 7.2668688436e-06], rtol=1e-7
-    )
+    np.testing.assert_allclose(errors[["b1", "b2"]], [2.7070075241e00, 7.2668688436e-06], rtol=1e-7)
 
 
 @pytest.mark.parametrize("cov_type", ["HC0", "HC1", "cluster"])

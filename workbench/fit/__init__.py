@@ -7,6 +7,7 @@ from workbench.fit.modes import fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
 from workbench.fit.prediction import Prediction
 from workbench.fit.provenance import Provenance
+from workbench.fit.residuals import deviance_table
 from workbench.fit.status import Status
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Prediction",
     "Provenance",
     "Status",
+    "deviance_table",
     "fit_laplace",
     "fit_map",
     "fit_mle",

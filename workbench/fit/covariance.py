@@ -108,7 +108,9 @@ def parameter_covariance(
         When the type is unknown or groups do not belong to it.
     """
     if cov_type not in get_args(CovType):
-        raise UsageError(f"cov_type expects one of {', '.join(get_args(CovType))}; got {cov_type!r}")
+        raise UsageError(
+            f"cov_type expects one of {', '.join(get_args(CovType))}; got {cov_type!r}"
+        )
     if (groups is not None) != (cov_type == "cluster"):
         got = "none" if groups is None else f"some with cov_type={cov_type!r}"
         raise UsageError(f"groups belong to cov_type='cluster', and to it alone; got {got}")
@@ -175,7 +177,9 @@ def _sum_by_group(scores: np.ndarray, groups: Any) -> np.ndarray:
         )
     codes, names = pd.factorize(labels)
     if (codes < 0).any():
-        raise UsageError(f"groups expect a label for each row; got {int(np.sum(codes < 0))} missing")
+        raise UsageError(
+            f"groups expect a label for each row; got {int(np.sum(codes < 0))} missing"
+        )
     total = np.zeros((len(names), scores.shape[1]))
     np.add.at(total, codes, scores)
     return total

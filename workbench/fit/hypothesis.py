@@ -181,7 +181,9 @@ def _check_arguments(kind: str, cov_type: str | None, groups: Any) -> None:
     if kind == "likelihood ratio" and cov_type is not None:
         raise UsageError(f"a likelihood ratio takes no cov_type; got {cov_type!r}")
     if kind == "score" and cov_type not in (None, "expected", "observed"):
-        raise UsageError(f"a score test expects cov_type 'expected' or 'observed'; got {cov_type!r}")
+        raise UsageError(
+            f"a score test expects cov_type 'expected' or 'observed'; got {cov_type!r}"
+        )
     if kind != "wald" and groups is not None:
         raise UsageError(f"groups belong to a Wald test; got some with kind={kind!r}")
 

@@ -22,6 +22,8 @@ from workbench.fit.intervals import wald_interval
 from workbench.fit.optimiser import History, Starts
 from workbench.fit.prediction import Prediction, predict_from_draws
 from workbench.fit.provenance import Provenance
+from workbench.fit.residuals import ResidualKind, influence, residuals
+from workbench.fit.rows import leverages, row_index, row_scores
 from workbench.fit.status import Status
 from workbench.model import Density, LogTerms
 
@@ -353,6 +355,111 @@ class ModeFit:
         (7.225, 1, 0.0072)
         """
         return hypothesis_test(self, hypothesis, kind=kind, cov_type=cov_type, groups=groups)
+
+    # -- rows --------------------------------------------------------------------------------
+    def residuals(self, kind: ResidualKind = "response", *, seed: int = 0) -> pd.Series:
+        r"""Residual of every row.
+
+        Parameters
+        ----------
+        kind : str
+            ``response``, ``pearson``, ``deviance`` or ``quantile`` (randomised for counts).
+        seed : int
+            Seed of the uniform numbers that make quantile residuals of counts continuous.
+
+        Returns
+        -------
+        pandas.Series
+            By row, shape (N,); ``nan`` where the model masks the row.
+
+        Raises
+        ------
+        FitError
+            When rows have no means (several observed sites, random effects), or the family's
+            deviance or distribution function is not known.
+        UsageError
+            When the kind is unknown.
+
+        Notes
+        -----
+        Formulas and references are at the head of :mod:`workbench.fit.residuals`. Pearson and
+        deviance residuals are over the scale: those of normal rows are
+        :math:`(y - \mu) / \sigma`.
+
+        Examples
+        --------
+        >>> import numpyro, numpyro.distributions as dist
+        >>> from workbench.fit import fit_mle
+        >>> def counts(y=None):
+        ...     mu = numpyro.sample("mu", dist.Gamma(1, 1))
+        ...     numpyro.sample("y", dist.Poisson(mu), obs=y)
+        >>> fit_mle(counts, {"y": [2, 4, 4, 6]}).residuals("pearson").round(9).tolist()
+        [-1.0, 0.0, 0.0, 1.0]
+        """
+        return residuals(self, kind, seed=seed)
+
+    def leverage(self) -> pd.Series:
+        """Leverage of every row: the diagonal of the generalised hat matrix, shape (N,).
+
+        Returns
+        -------
+        pandas.Series
+            Between 0 and 1; they sum to the number of parameters of the means.
+
+        Raises
+        ------
+        FitError
+            When it is not defined: several observed sites, random effects, rows without a variance.
+
+        Notes
+        -----
+        Formula and references are at the head of :mod:`workbench.fit.rows`.
+        """
+        density = self.require_density()
+        values = leverages(density, self.z)
+        return pd.Series(values, index=row_index(density, len(values)), name="leverage")
+
+    def scores(self) -> pd.DataFrame:
+        """Score of every row: derivative of its log-likelihood in z, shape (N, P).
+
+        Returns
+        -------
+        pandas.DataFrame
+            By row; columns are the unconstrained coordinates. At an MLE the columns sum to zero.
+
+        Raises
+        ------
+        FitError
+            When the likelihood does not fall apart into rows (random effects, factors).
+        """
+        density = self.require_density()
+        values = row_scores(density, self.z)
+        return pd.DataFrame(values, index=row_index(density, len(values)), columns=self.z_labels)
+
+    def influence(self) -> pd.DataFrame:
+        """Leverage, Cook's distance and one-step change of every term by leaving out a row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By row: ``leverage``, ``standardised_residual``, ``cooks_distance`` and
+            ``dfbeta TERM`` for each term, see :func:`workbench.fit.residuals.influence`.
+
+        Raises
+        ------
+        FitError
+            When the fit is not an MLE, or leverages are not defined.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> from models.linear import MODEL
+        >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
+        >>> table = fit.influence()
+        >>> int(table["cooks_distance"].argmax()), float(table["leverage"].sum().round(9))
+        (285, 3.0)
+        """
+        return influence(self)
 
     # -- draws and predictions ---------------------------------------------------------------
     def draws(self, key: jax.Array, num: int) -> dict[str, np.ndarray]:
