@@ -45,7 +45,7 @@ from workbench.fit.information import (
     inverse_from_factor,
     without_fisher_information,
 )
-from workbench.fit.rows import leverages, num_mean_parameters, row_scores, without_row_scores
+from workbench.fit.rows import leverages, num_mean_parameters, row_scores
 from workbench.model import Density
 
 if TYPE_CHECKING:

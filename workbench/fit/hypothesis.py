@@ -24,7 +24,9 @@ doi:10.1080/01621459.1987.10478472.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import jax
@@ -213,10 +215,8 @@ def _not_testable(fit: ModeFit, read: LinearHypothesis, gradient: np.ndarray) ->
 
 def _referred(blank: HypothesisTest, statistic: float) -> HypothesisTest:
     """Refer a statistic to chi-squared; rounding may leave a zero just negative."""
-    statistic = max(float(statistic), 0.0) if statistic > -1e-8 else float(statistic)
-    return replace(
-        blank, statistic=statistic, p_value=float(stats.chi2.sf(statistic, max(blank.df, 1)))
-    )
+    statistic = max(statistic, 0.0)
+    return replace(blank, statistic=statistic, p_value=float(stats.chi2.sf(statistic, blank.df)))
 
 
 def _wald(
@@ -235,15 +235,15 @@ def _wald(
     if np.linalg.matrix_rank(variance / np.outer(unit, unit), hermitian=True) < len(variance):
         return replace(blank, reason=f"covariance '{blank.cov_type}' is singular along the test")
     scaled = difference / unit
-    return _referred(blank, scaled @ np.linalg.solve(variance / np.outer(unit, unit), scaled))
+    solved = np.linalg.solve(variance / np.outer(unit, unit), scaled)
+    return _referred(blank, float(scaled @ solved))
 
 
 def _under(fit: ModeFit, density: Density, read: LinearHypothesis) -> RestrictedOptimum:
     """The maximum under the hypothesis."""
-    objective = Objective(density=density, method="MLE")
+    objective, second = _restriction_programs(density)
     terms, jacobian = term_programs(density)
     free, arrays = objective.free, density.arrays
-    second = jax.jit(density.jacobian(lambda z, a: read.weights @ jacobian(z, a)))
 
     def at(theta: np.ndarray) -> jax.Array:
         return jnp.asarray(fit.z).at[free].set(theta)
@@ -252,10 +252,21 @@ def _under(fit: ModeFit, density: Density, read: LinearHypothesis) -> Restricted
     surface = Surface(
         residual=lambda t: read.weights @ np.asarray(terms(at(t), arrays)) - read.values,
         jacobian=lambda t: read.weights @ np.asarray(jacobian(at(t), arrays))[:, free],
-        hessian=lambda t: np.asarray(second(at(t), arrays))[:, free][:, :, free],
+        hessian=lambda t: np.asarray(second(at(t), arrays, read.weights))[:, free][:, :, free],
         size=np.maximum(parts, np.abs(read.values)),
     )
     return maximise_on(objective, fit.z[free], surface)
+
+
+@lru_cache(maxsize=8)
+def _restriction_programs(density: Density) -> tuple[Objective, Callable[..., jax.Array]]:
+    """Log-likelihood and second derivative of combinations of terms, compiled once per model."""
+    jacobian = term_programs(density)[1]
+
+    def slopes(z: jax.Array, arrays: Any, weights: jax.Array) -> jax.Array:
+        return weights @ jacobian(z, arrays)
+
+    return Objective(density=density, method="MLE"), jax.jit(density.jacobian(slopes))
 
 
 def _score(
@@ -267,7 +278,7 @@ def _score(
         if not inside:
             reason = "the observed information under the hypothesis is not positive definite"
             return replace(blank, reason=reason)
-        return _referred(blank, u @ np.linalg.solve(restricted.information, u))
+        return _referred(blank, float(u @ np.linalg.solve(restricted.information, u)))
     refusal = without_fisher_information(density)
     if refusal:
         return replace(blank, reason=f"{refusal}, with cov_type='observed'")
@@ -276,7 +287,7 @@ def _score(
     covariance, rank = inverse_from_factor(fisher_factor(density, z))
     if rank < u.size:
         return replace(blank, reason="the expected information under the hypothesis is singular")
-    return _referred(blank, u @ covariance @ u)
+    return _referred(blank, float(u @ covariance @ u))
 
 
 # -- nested fits -----------------------------------------------------------------------------

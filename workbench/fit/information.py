@@ -41,9 +41,8 @@ def without_fisher_information(density: Density) -> str:
 
     def program(z: jax.Array) -> jax.Array:
         found = density.evaluate(z).distributions
-        kinds.update(
-            {n: (family(found[n]), family_of(found[n])) for n in density.names("observed")}
-        )
+        for name in density.names("observed"):
+            kinds[name] = family(found[name]), family_of(found[name])
         return z
 
     jax.eval_shape(program, jax.ShapeDtypeStruct((density.size,), float))
@@ -75,9 +74,8 @@ def _factor_program(density: Density) -> Callable[..., jax.Array]:
                 k: jnp.ravel(jnp.broadcast_to(v, shape))
                 for k, v in facts.parameters(bare(fn)).items()
             }
-            out.append(
-                (facts, flat, jnp.ravel(jnp.broadcast_to(1 if kept is None else kept, shape)))
-            )
+            counted = jnp.broadcast_to(True if kept is None else kept, shape)
+            out.append((facts, flat, jnp.ravel(counted)))
         return out
 
     def stacked(z: jax.Array, arrays: Any) -> list[jax.Array]:

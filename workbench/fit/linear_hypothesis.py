@@ -70,7 +70,7 @@ def read_hypothesis(text: str, terms: Sequence[str]) -> LinearHypothesis:
     reader = _Reader(text=text, names=_names(terms), size=len(terms))
     rows = reader.equations()
     table = np.array(rows)
-    weights, values = table[:, :-1], -table[:, -1]
+    weights, values = table[:, :-1] + 0.0, 0.0 - table[:, -1]  # no zero is negative
     if np.linalg.matrix_rank(weights) < len(weights):
         raise UsageError(
             f"hypothesis '{text}' expects equations of which none follows from the others; got "

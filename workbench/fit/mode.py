@@ -261,7 +261,7 @@ class ModeFit:
         >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
         >>> robust = fit.cov_params("HC3")
         >>> round(float(robust.loc["beta[mom_iq]", "beta[mom_iq]"] ** 0.5), 4)
-        0.0588
+        0.0595
         """
         found = self._covariance(cov_type, groups, use_correction)
         labels = list(self.z_labels)
@@ -352,7 +352,7 @@ class ModeFit:
         >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
         >>> made = fit.test("mom_hs = 0", kind="likelihood ratio")
         >>> round(made.statistic, 3), made.df, round(made.p_value, 4)
-        (7.225, 1, 0.0072)
+        (7.227, 1, 0.0072)
         """
         return hypothesis_test(self, hypothesis, kind=kind, cov_type=cov_type, groups=groups)
 
@@ -457,7 +457,7 @@ class ModeFit:
         >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
         >>> table = fit.influence()
         >>> int(table["cooks_distance"].argmax()), float(table["leverage"].sum().round(9))
-        (285, 3.0)
+        (212, 3.0)
         """
         return influence(self)
 

@@ -76,10 +76,10 @@ def without_row_scores(density: Density) -> str:
             f"model '{name}' declares random effects: given the parameters alone its rows are not "
             "independent, so that they have no scores of their own"
         )
-    if density.names("factor"):
+    for factor in density.names("factor"):
         return (
-            f"model '{name}' writes likelihood as the factor '{density.names('factor')[0]}', which "
-            "cannot be divided among rows"
+            f"model '{name}' writes likelihood as the factor '{factor}', which cannot be divided "
+            "among rows"
         )
     if not density.names("observed"):
         return f"model '{name}' has no observed site, so that there are no rows"
@@ -92,7 +92,7 @@ def without_row_means(density: Density) -> str:
     if reason:
         return reason
     names = density.names("observed")
-    if len(names) > 1:
+    if len(names) != 1:
         return (
             f"model '{density.model.name}' has {len(names)} observed sites "
             f"({', '.join(names)}): leverages and residuals are defined for one"
