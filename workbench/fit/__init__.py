@@ -2,6 +2,7 @@
 
 from workbench.fit.draws import DrawsFit
 from workbench.fit.laplace_error import LaplaceError, laplace_error
+from workbench.fit.hypothesis import HypothesisTest, likelihood_ratio_test
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_firth, fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
@@ -9,11 +10,13 @@ from workbench.fit.optima import Optima, basin_visits, find_optima
 from workbench.fit.prediction import Prediction
 from workbench.fit.provenance import Provenance
 from workbench.fit.reml import fit_reml
+from workbench.fit.residuals import deviance_table
 from workbench.fit.status import Status
 
 __all__ = [
     "DrawsFit",
     "LaplaceError",
+    "HypothesisTest",
     "ModeFit",
     "Optima",
     "Prediction",
@@ -22,10 +25,12 @@ __all__ = [
     "basin_visits",
     "find_optima",
     "fit_firth",
+    "deviance_table",
     "fit_laplace",
     "fit_map",
     "fit_mle",
     "fit_nuts",
     "fit_reml",
     "laplace_error",
+    "likelihood_ratio_test",
 ]

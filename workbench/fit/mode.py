@@ -11,11 +11,20 @@ import pandas as pd
 from scipy import stats
 
 from workbench.errors import FitError
+from workbench.fit.covariance import (
+    CovType,
+    ParameterCovariance,
+    parameter_covariance,
+    term_std_errors,
+)
+from workbench.fit.hypothesis import HypothesisTest, TestKind, hypothesis_test
 from workbench.fit.intervals import wald_interval
 from workbench.fit.optima import find_optima
 from workbench.fit.optimiser import History, Starts
 from workbench.fit.prediction import Prediction, predict_from_draws
 from workbench.fit.provenance import Provenance
+from workbench.fit.residuals import ResidualKind, influence, residuals
+from workbench.fit.rows import leverages, row_index, row_scores
 from workbench.fit.status import Status
 from workbench.model import Density, LogTerms
 
@@ -107,13 +116,17 @@ class ModeFit:
     provenance: Provenance
     density: Density | None
 
-    def summary(self, level: float = 0.95) -> pd.DataFrame:
+    def summary(
+        self, level: float = 0.95, *, cov_type: CovType = "observed", groups: Any = None
+    ) -> pd.DataFrame:
         r"""Estimate, standard error and interval of every term.
 
         Parameters
         ----------
         level : float
             Level of the interval.
+        cov_type, groups
+            Which covariance, as in :meth:`std_errors`.
 
         Returns
         -------
@@ -124,8 +137,8 @@ class ModeFit:
         Notes
         -----
         The standard error is :math:`\sqrt{g^T V g}` with :math:`g` the gradient of the term in z
-        and V the inverse observed information (delta method; van der Vaart, Asymptotic
-        Statistics, chapter 3).
+        and V the covariance, by default the inverse observed information (delta method; van der
+        Vaart, Asymptotic Statistics, chapter 3).
 
         Examples
         --------
@@ -139,9 +152,10 @@ class ModeFit:
         [['mu', 2.0, 0.5]]
         """
         e = self.estimates
+        errors = self.std_errors(cov_type, groups=groups)
         low, high = wald_interval(
             e["estimate"].to_numpy(),
-            e["std_error"].to_numpy(),
+            errors["std_error"].to_numpy(),
             e["support_lower"].to_numpy(),
             e["support_upper"].to_numpy(),
             level,
@@ -150,10 +164,10 @@ class ModeFit:
             {
                 "term": e.index,
                 "estimate": e["estimate"].to_numpy(),
-                "std_error": e["std_error"].to_numpy(),
+                "std_error": errors["std_error"].to_numpy(),
                 "lower": low,
                 "upper": high,
-                "reason": e["reason"].to_numpy(),
+                "reason": errors["reason"].to_numpy(),
             }
         )
 
@@ -200,14 +214,257 @@ class ModeFit:
             return np.nan
         return float(self.num_parameters * np.log(self.nobs) - 2 * self.llf)
 
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Confidence interval by term, columns ``lower`` and ``upper``."""
-        return self.summary(level).set_index("term")[["lower", "upper"]]
+    def conf_int(
+        self, level: float = 0.95, *, cov_type: CovType = "observed", groups: Any = None
+    ) -> pd.DataFrame:
+        """Confidence interval by term, columns ``lower`` and ``upper``, see :meth:`summary`."""
+        table = self.summary(level, cov_type=cov_type, groups=groups)
+        return table.set_index("term")[["lower", "upper"]]
 
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance of the unconstrained coordinates, labelled."""
+    def cov_params(
+        self,
+        cov_type: CovType = "observed",
+        *,
+        groups: Any = None,
+        use_correction: bool = True,
+    ) -> pd.DataFrame:
+        r"""Covariance of the unconstrained coordinates, labelled.
+
+        Parameters
+        ----------
+        cov_type : str
+            ``observed`` (inverse observed information), ``expected`` (inverse Fisher information;
+            :math:`\sigma^2 (J^T J)^{-1}` for normal noise, with :math:`\sigma^2 = RSS / N`),
+            ``HC0`` to ``HC3`` (sandwich), or ``cluster``.
+        groups : array_like, optional
+            Label of each row, shape (N,), for ``cluster``.
+        use_correction : bool
+            Whether ``cluster`` is multiplied by ``G/(G-1) * (N-1)/(N-K)``, as in statsmodels.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``nan`` where the data give none; :meth:`std_errors` says why.
+
+        Raises
+        ------
+        FitError
+            Where the model does not have such a covariance: see
+            :func:`workbench.fit.covariance.parameter_covariance`.
+        UsageError
+            When the type is unknown or groups do not belong to it.
+
+        Notes
+        -----
+        Formulas and references are at the head of :mod:`workbench.fit.covariance`. K counts the
+        parameters of the means, so that the scale of a normal model does not count.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> from models.linear import MODEL
+        >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
+        >>> robust = fit.cov_params("HC3")
+        >>> round(float(robust.loc["beta[mom_iq]", "beta[mom_iq]"] ** 0.5), 4)
+        0.0595
+        """
+        found = self._covariance(cov_type, groups, use_correction)
         labels = list(self.z_labels)
-        return pd.DataFrame(self.covariance, index=labels, columns=labels)
+        return pd.DataFrame(found.matrix, index=labels, columns=labels)
+
+    def std_errors(
+        self,
+        cov_type: CovType = "observed",
+        *,
+        groups: Any = None,
+        use_correction: bool = True,
+    ) -> pd.DataFrame:
+        """Standard error of every term under a covariance, by the delta method.
+
+        Parameters
+        ----------
+        cov_type, groups, use_correction
+            As in :meth:`cov_params`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by term, columns ``std_error`` and ``reason`` (why it is ``nan``).
+
+        Examples
+        --------
+        A Poisson mean, fitted to counts twice as dispersed as Poisson's law says:
+
+        >>> import numpyro, numpyro.distributions as dist
+        >>> from workbench.fit import fit_mle
+        >>> def counts(y=None):
+        ...     mu = numpyro.sample("mu", dist.Gamma(1, 1))
+        ...     numpyro.sample("y", dist.Poisson(mu), obs=y)
+        >>> fit = fit_mle(counts, {"y": [0, 0, 4, 4]})
+        >>> [round(float(fit.std_errors(c).loc["mu", "std_error"]), 6) for c in ("expected", "HC0")]
+        [0.707107, 1.0]
+        """
+        return term_std_errors(self, self._covariance(cov_type, groups, use_correction))
+
+    def _covariance(self, cov_type: CovType, groups: Any, correct: bool) -> ParameterCovariance:
+        return parameter_covariance(self, cov_type, groups=groups, use_correction=correct)
+
+    def test(
+        self,
+        hypothesis: str,
+        *,
+        kind: TestKind = "wald",
+        cov_type: CovType | None = None,
+        groups: Any = None,
+    ) -> HypothesisTest:
+        r"""Test linear hypotheses about terms, written by name.
+
+        Parameters
+        ----------
+        hypothesis : str
+            Equations separated by commas: ``"x1 = x2"``, ``"beta[x1] = 0, sigma = 1"``,
+            ``"2 * x1 + x2 = 1"``. A term is named as in the table, or by what stands in its
+            brackets where no other term has the same.
+        kind : str
+            ``wald``, ``likelihood ratio`` (the model is fitted again under the hypothesis) or
+            ``score``.
+        cov_type : str, optional
+            Covariance of a Wald test, as in :meth:`cov_params` (``observed`` by default);
+            information of a score test, ``expected`` (default) or ``observed``.
+        groups : array_like, optional
+            Label of each row, for a Wald test with ``cov_type="cluster"``.
+
+        Returns
+        -------
+        HypothesisTest
+            Statistic, degrees of freedom and p-value, or the reason why there is none.
+
+        Raises
+        ------
+        FitError
+            When the fit is not an MLE, or a term moves with a random effect.
+        UsageError
+            When the hypothesis cannot be read, or the arguments do not go together.
+
+        Notes
+        -----
+        Formulas and references are at the head of :mod:`workbench.fit.hypothesis`.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> from models.linear import MODEL
+        >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
+        >>> made = fit.test("mom_hs = 0", kind="likelihood ratio")
+        >>> round(made.statistic, 3), made.df, round(made.p_value, 4)
+        (7.227, 1, 0.0072)
+        """
+        return hypothesis_test(self, hypothesis, kind=kind, cov_type=cov_type, groups=groups)
+
+    # -- rows --------------------------------------------------------------------------------
+    def residuals(self, kind: ResidualKind = "response", *, seed: int = 0) -> pd.Series:
+        r"""Residual of every row.
+
+        Parameters
+        ----------
+        kind : str
+            ``response``, ``pearson``, ``deviance`` or ``quantile`` (randomised for counts).
+        seed : int
+            Seed of the uniform numbers that make quantile residuals of counts continuous.
+
+        Returns
+        -------
+        pandas.Series
+            By row, shape (N,); ``nan`` where the model masks the row.
+
+        Raises
+        ------
+        FitError
+            When rows have no means (several observed sites, random effects), or the family's
+            deviance or distribution function is not known.
+        UsageError
+            When the kind is unknown.
+
+        Notes
+        -----
+        Formulas and references are at the head of :mod:`workbench.fit.residuals`. Pearson and
+        deviance residuals are over the scale: those of normal rows are
+        :math:`(y - \mu) / \sigma`.
+
+        Examples
+        --------
+        >>> import numpyro, numpyro.distributions as dist
+        >>> from workbench.fit import fit_mle
+        >>> def counts(y=None):
+        ...     mu = numpyro.sample("mu", dist.Gamma(1, 1))
+        ...     numpyro.sample("y", dist.Poisson(mu), obs=y)
+        >>> fit_mle(counts, {"y": [2, 4, 4, 6]}).residuals("pearson").round(9).tolist()
+        [-1.0, 0.0, 0.0, 1.0]
+        """
+        return residuals(self, kind, seed=seed)
+
+    def leverage(self) -> pd.Series:
+        """Leverage of every row: the diagonal of the generalised hat matrix, shape (N,).
+
+        Returns
+        -------
+        pandas.Series
+            Between 0 and 1; they sum to the number of parameters of the means.
+
+        Raises
+        ------
+        FitError
+            When it is not defined: several observed sites, random effects, rows without a variance.
+
+        Notes
+        -----
+        Formula and references are at the head of :mod:`workbench.fit.rows`.
+        """
+        density = self.require_density()
+        values = leverages(density, self.z)
+        return pd.Series(values, index=row_index(density, len(values)), name="leverage")
+
+    def scores(self) -> pd.DataFrame:
+        """Score of every row: derivative of its log-likelihood in z, shape (N, P).
+
+        Returns
+        -------
+        pandas.DataFrame
+            By row; columns are the unconstrained coordinates. At an MLE the columns sum to zero.
+
+        Raises
+        ------
+        FitError
+            When the likelihood does not fall apart into rows (random effects, factors).
+        """
+        density = self.require_density()
+        values = row_scores(density, self.z)
+        return pd.DataFrame(values, index=row_index(density, len(values)), columns=self.z_labels)
+
+    def influence(self) -> pd.DataFrame:
+        """Leverage, Cook's distance and one-step change of every term by leaving out a row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By row: ``leverage``, ``standardised_residual``, ``cooks_distance`` and
+            ``dfbeta TERM`` for each term, see :func:`workbench.fit.residuals.influence`.
+
+        Raises
+        ------
+        FitError
+            When the fit is not an MLE, or leverages are not defined.
+
+        Examples
+        --------
+        >>> import workbench as wb
+        >>> from models.linear import MODEL
+        >>> fit = wb.fit_mle(MODEL, wb.load_dataset("kidiq"))
+        >>> table = fit.influence()
+        >>> int(table["cooks_distance"].argmax()), float(table["leverage"].sum().round(9))
+        (212, 3.0)
+        """
+        return influence(self)
 
     def optima(self) -> pd.DataFrame:
         """The distinct maxima that the starts ended at, best first.

@@ -359,7 +359,7 @@ class Point:
             np.asarray(x) for x in objective.derivatives_in(jnp.asarray(theta), scale, arrays)
         )
         information = -0.5 * (hessian + hessian.T)
-        move, decrement = _newton_move(gradient, information)
+        move, decrement = newton_move(gradient, information)
         return cls(
             theta=theta,
             value=float(value),
@@ -394,7 +394,7 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
     return path
 
 
-def _newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, float]:
+def newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, float]:
     """Ascent step in w from the absolute spectrum, and its decrement."""
     if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
         return np.zeros_like(gradient), np.inf
