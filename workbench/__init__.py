@@ -38,6 +38,8 @@ _HOME = {
     "fit_map": "fit",
     "fit_mle": "fit",
     "fit_nuts": "fit",
+    "Profile": "fit",
+    "profile_likelihood": "fit",
     "Comparison": "comparison",
     "Finding": "comparison",
     "compare": "comparison",
