@@ -43,6 +43,8 @@ _HOME = {
     "Comparison": "comparison",
     "Finding": "comparison",
     "compare": "comparison",
+    "Bootstrap": "study",
+    "bootstrap": "study",
     "load": "store",
     "save": "store",
     "write_report": "report",
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from workbench.model import *
     from workbench.report import *
     from workbench.store import *
+    from workbench.study import *
 
 
 def __getattr__(name: str) -> Any:
