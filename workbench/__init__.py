@@ -45,6 +45,8 @@ _HOME = {
     "compare": "comparison",
     "Bootstrap": "study",
     "bootstrap": "study",
+    "Intervals": "study",
+    "intervals": "study",
     "load": "store",
     "save": "store",
     "write_report": "report",

@@ -110,7 +110,7 @@ def test_parametric_means_are_normal(parametric: wb.Bootstrap) -> None:
 
 
 def test_bca_of_a_transformation_is_the_transformed_interval(cases: wb.Bootstrap) -> None:
-    # monotone terms share order and z0, but not the delta-method acceleration's sign: sd, variance
+    # terms that rise together share the order of their replicates, z0 and a
     made = cases.intervals(0.9)
     sigma, variance = made.loc["sigma"], made.loc["variance"]
     assert cases.acceleration["sigma"] == pytest.approx(cases.acceleration["variance"], rel=1e-8)
@@ -128,14 +128,14 @@ def test_same_seed_gives_the_same_numbers(fit: wb.ModeFit) -> None:
 
 
 def test_separated_replicates_are_counted_and_left_out() -> None:
-    # one row of overlap on each side: a resample without them is separated
+    # rows 4 and 5 alone overlap
     x = np.arange(10.0)
     y = np.array([0, 0, 0, 0, 1, 0, 1, 1, 1, 1])
     made = wb.bootstrap(wb.fit_mle(logistic, {"x": x, "y": y}), num=500)
     (reason,) = made.excluded
     assert reason.startswith("no finite estimate")
-    # without row 4 or row 5 it is separated: P = 2 (9/10)^10 - (8/10)^10 = 0.590, and without
-    # both of the middle rows' neighbours no more; binomial standard error 0.022
+    # without row 4, or without row 5, it is separated: P = 2 (9/10)^10 - (8/10)^10 = 0.590 with
+    # binomial standard error 0.022; other ways to be separated have P below 0.001
     share = made.excluded[reason] / made.num
     assert abs(share - (2 * 0.9**10 - 0.8**10)) < 4 * 0.022
     assert len(made.replicates) + sum(made.excluded.values()) == made.num
@@ -144,6 +144,7 @@ def test_separated_replicates_are_counted_and_left_out() -> None:
     assert row["reason"].endswith("as many as lie beyond an end")
 
 
+@pytest.mark.slow
 def test_parametric_bootstrap_draws_the_effects_anew() -> None:
     # balanced: mu* is the mean, with variance tau^2 / 12 + 1 / 36
     rng = np.random.default_rng(5)

@@ -103,11 +103,12 @@ class Function:
         """Value and derivatives at theta, shape (P,)."""
         program = _term_derivatives(self.density)
         found = program(jnp.asarray(theta), self.index, self.density.arrays)
-        value, gradient, hessian = (np.asarray(x) for x in found)
+        value = float(found[0])
+        gradient, hessian = (np.asarray(x) for x in found[1:])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             first, second = self.link.slope(value), self.link.curvature(value)
             return LevelAt(
-                value=self.link.forward(float(value)),
+                value=self.link.forward(value),
                 gradient=first * gradient,
                 hessian=first * hessian + second * np.outer(gradient, gradient),
             )

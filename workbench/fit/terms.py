@@ -7,7 +7,7 @@ likelihood of its own, so that profiles and bootstrap intervals leave it out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -71,13 +71,18 @@ def term_vector(density: Density, z: jax.Array, arrays: Mapping[str, Any]) -> ja
     return jnp.concatenate([jnp.ravel(v) for v in found.values()])
 
 
+@lru_cache(maxsize=8)
+def _terms_at(density: Density) -> Callable[..., jax.Array]:
+    return jax.jit(lambda z, arrays: term_vector(density, z, arrays))
+
+
 def predicted_terms(fit: ModeFit) -> np.ndarray:
     """Which terms move with a random effect, shape (Q,)."""
     density = fit.require_density()
     effects = density.coordinates("random effect")
     if effects.size == 0:
         return np.zeros(len(fit.estimates), dtype=bool)
-    program = jax.jit(lambda z, arrays: term_vector(density, z, arrays))
+    program = _terms_at(density)
     moved = fit.z.copy()
     moved[effects] += 1.0 + np.arange(effects.size) / effects.size  # a generic direction
     here, there = (np.asarray(program(z, density.arrays)) for z in (fit.z, moved))

@@ -172,9 +172,7 @@ class Bootstrap:
         return stats.norm.cdf(z0 + z / (1 - a * z)), ""
 
 
-def bootstrap(
-    fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int = 0
-) -> Bootstrap:
+def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int = 0) -> Bootstrap:
     """Refit a model to many data sets like its own, in one compiled program.
 
     Parameters

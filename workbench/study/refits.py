@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import jax
@@ -133,15 +134,27 @@ def refit(
         From one compiled program; replicates run in batches that keep memory small.
     """
     density = objective.density
-    size = theta.size
     scale = rescale(objective, jnp.asarray(theta), density.arrays)[0]
-    make, replicate = _cases(density) if kind == "cases" else _parametric(objective, theta)
     rows = max(density.num_observations, 1)
-    batch = int(np.clip(_ELEMENTS // (rows * max(size, 1)), 1, num))
+    batch = int(np.clip(_ELEMENTS // (rows * max(theta.size, 1)), 1, num))
+    program = _refits(objective, kind)
+    keys = jax.random.split(key, num)
+    padded = jnp.concatenate([keys, jnp.repeat(keys[:1], -num % batch)]).reshape(-1, batch)
+    out = program(padded, jnp.asarray(theta), jnp.asarray(scale), density.arrays)
+    flat = {k: np.asarray(v, dtype=float) for k, v in out.items()}
+    return Refits(**{k: v.reshape(-1, *v.shape[2:])[:num] for k, v in flat.items()})
+
+
+@lru_cache(maxsize=8)
+def _refits(objective: Objective, kind: Kind) -> Callable[..., Any]:
+    """Compiled refits: keys in batches, the estimate, its scale and the data to replicates."""
+    density = objective.density
+    make, replicate = _cases(objective) if kind == "cases" else _parametric(objective)
+    effects = jnp.zeros(objective.effects.size)
 
     def program(keys: jax.Array, centre: jax.Array, scale: jax.Array, arrays: Any) -> Any:
         def one(key: jax.Array) -> dict[str, jax.Array]:
-            made = make(key, arrays)
+            made = make(key, centre, arrays)
 
             def in_theta(t: jax.Array, _: Any) -> jax.Array:
                 return replicate(t, made, arrays)
@@ -152,39 +165,33 @@ def refit(
                 g = jax.grad(lambda v: in_theta(reached + scale @ v, arrays))(w)
                 return g, g
 
-            hessian, g = density.jacobian(gradient, has_aux=True)(jnp.zeros(size))
+            hessian, g = density.jacobian(gradient, has_aux=True)(jnp.zeros_like(centre))
             information = -0.5 * (hessian + hessian.T)
-            least = jnp.linalg.eigvalsh(information)[0]
             move = jnp.linalg.solve(information, g)
             end = reached + scale @ move
-            z = objective.place(end, jnp.zeros(objective.effects.size))
             return {
                 "theta": end,
-                "terms": term_vector(density, z, arrays),
+                "terms": term_vector(density, objective.place(end, effects), arrays),
                 "score": jax.grad(in_theta)(centre, arrays),
                 "decrement": g @ move,
-                "least_information": least,
+                "least_information": jnp.linalg.eigvalsh(information)[0],
             }
 
-        return jax.lax.map(jax.vmap(one), keys.reshape(-1, batch))
+        return jax.lax.map(jax.vmap(one), keys)
 
-    keys = jax.random.split(key, num)
-    padded = jnp.concatenate([keys, jnp.repeat(keys[:1], -num % batch)])
-    out = jax.jit(program)(padded, jnp.asarray(theta), jnp.asarray(scale), density.arrays)
-    flat = {k: np.asarray(v, dtype=float) for k, v in out.items()}
-    return Refits(**{k: v.reshape(-1, *v.shape[2:])[:num] for k, v in flat.items()})
+    return jax.jit(program)
 
 
-Make = Callable[[jax.Array, Any], Any]
+Make = Callable[[jax.Array, jax.Array, Any], Any]
 Replicate = Callable[[jax.Array, Any, Any], jax.Array]
 
 
-def _cases(density: Density) -> tuple[Make, Replicate]:
+def _cases(objective: Objective) -> tuple[Make, Replicate]:
     """Multinomial counts of the rows, and the log-likelihood weighted by them."""
+    density = objective.density
     rows = num_cases(density)
-    objective = Objective(density=density, method="MLE")
 
-    def make(key: jax.Array, arrays: Any) -> jax.Array:
+    def make(key: jax.Array, centre: jax.Array, arrays: Any) -> jax.Array:
         return jnp.bincount(jax.random.randint(key, (rows,), 0, rows), length=rows)
 
     def replicate(theta: jax.Array, counts: jax.Array, arrays: Any) -> jax.Array:
@@ -196,12 +203,11 @@ def _cases(density: Density) -> tuple[Make, Replicate]:
     return make, replicate
 
 
-def _parametric(objective: Objective, theta: np.ndarray) -> tuple[Make, Replicate]:
+def _parametric(objective: Objective) -> tuple[Make, Replicate]:
     """Observations drawn at the estimate (random effects anew), and the likelihood at them."""
     density, q = objective.density, objective.effects.size
     names = density.names("observed")
     blocks = objective.blocks if q else None
-    z = objective.place(jnp.asarray(theta), jnp.zeros(q))
     parameters = density.names("parameter")
     if density.names("factor") or not names:
         raise FitError(
@@ -209,8 +215,8 @@ def _parametric(objective: Objective, theta: np.ndarray) -> tuple[Make, Replicat
             "observations can be drawn: expected observed sites alone"
         )
 
-    def make(key: jax.Array, arrays: Any) -> dict[str, jax.Array]:
-        found = density.evaluate(z, arrays)
+    def make(key: jax.Array, centre: jax.Array, arrays: Any) -> dict[str, jax.Array]:
+        found = density.evaluate(objective.place(centre, jnp.zeros(q)), arrays)
         fixed = {n: found.values[n] for n in parameters}
         fn = handlers.seed(without_observations(density, arrays), key)
         trace = handlers.trace(handlers.substitute(fn, data=fixed)).get_trace()
