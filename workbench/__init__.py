@@ -31,17 +31,15 @@ _HOME = {
     "Site": "model",
     "read_density": "model",
     "DrawsFit": "fit",
+    "HypothesisTest": "fit",
     "LaplaceError": "fit",
     "ModeFit": "fit",
     "Prediction": "fit",
+    "Profile": "fit",
     "Status": "fit",
     "basin_visits": "fit",
-    "fit_firth": "fit",
-    "HypothesisTest": "fit",
-    "ModeFit": "fit",
-    "Prediction": "fit",
-    "Status": "fit",
     "deviance_table": "fit",
+    "fit_firth": "fit",
     "fit_laplace": "fit",
     "fit_map": "fit",
     "fit_mle": "fit",
@@ -49,9 +47,14 @@ _HOME = {
     "fit_reml": "fit",
     "laplace_error": "fit",
     "likelihood_ratio_test": "fit",
+    "profile_likelihood": "fit",
     "Comparison": "comparison",
     "Finding": "comparison",
     "compare": "comparison",
+    "Bootstrap": "study",
+    "Intervals": "study",
+    "bootstrap": "study",
+    "intervals": "study",
     "load": "store",
     "save": "store",
     "write_report": "report",
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from workbench.model import *
     from workbench.report import *
     from workbench.store import *
+    from workbench.study import *
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ def test_help_and_lists_load_no_numerics(words):
 
 
 def test_every_command_has_help_with_its_options():
-    for name in ("list", "fit", "compare", "predict", "report", "show"):
+    for name in ("list", "fit", "compare", "intervals", "predict", "report", "show"):
         result = say(name, "--help")
         assert result.exit_code == 0
         assert "--json" in result.stdout

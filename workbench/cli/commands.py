@@ -243,6 +243,61 @@ def compare(
 
 
 @main.command()
+@fitting
+@click.option("--terms", multiple=True, metavar="TERM",
+              help="A term or site to report; may be given several times [all].")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True, metavar="KIND",
+              help="Such as Wald or profile; may be given several times [all].")  # fmt: skip
+@click.option("--num", type=click.IntRange(2), default=1000, show_default=True,
+              help="Number of bootstrap replicates.")  # fmt: skip
+@click.option("--bootstrap", "bootstrap_kind", type=click.Choice(["cases", "parametric"]),
+              default="cases", show_default=True, help="How replicates are made.")  # fmt: skip
+@click.option("--posterior", is_flag=True, help="Sample too, for the credible intervals.")
+@shared
+@click.pass_context
+def intervals(
+    ctx: click.Context, model: str, data: str | None, formula: str | None, level: float,
+    seed: int, terms: tuple[str, ...], kinds: tuple[str, ...], num: int, bootstrap_kind: Any,
+    posterior: bool, json_: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """Print every interval of MODEL's terms: Wald, profile likelihood, bootstrap, credible."""
+    from workbench.cli.folder import as_json as dump
+    from workbench.cli.folder import rows
+    from workbench.cli.progress import watching
+
+    with watching(quiet) as watch:
+        found, dataset = _model_and_data(ctx, model, data, formula)
+        import workbench as wb
+
+        if posterior:
+            given = _settings(found, wb.compare)
+            source = wb.compare(
+                found, dataset, seed=seed, level=level, progress=watch.chain,
+                on_stage=watch.stage, **given,
+            )  # fmt: skip
+            trusted = source.trustworthy
+        else:
+            watch.stage("MLE")
+            source = wb.fit_mle(found, dataset, seed=seed)
+            trusted = source.status.ok
+        watch.stage("intervals")
+        made = wb.intervals(
+            source, level=level, kinds=kinds or None, terms=terms or None, num=num,
+            bootstrap_kind=bootstrap_kind, seed=seed,
+        )  # fmt: skip
+    if json_:
+        findings = [{"code": f.code, "terms": f.terms, "sentence": f.sentence, "advice": f.advice}
+                    for f in made.findings]  # fmt: skip
+        name = f"{found.name}-{dataset.name}"
+        click.echo(dump({"name": name, "intervals": rows(made.table), "findings": findings}))
+    else:
+        from workbench.cli.output import print_intervals
+
+        print_intervals(made, f"{found.name}-{dataset.name}")
+    return DONE if trusted else DISTRUST
+
+
+@main.command()
 @click.argument("run", metavar="RUN|MODEL")
 @click.option("--data", metavar="FILE", required=True, help="Rows to predict.")
 @click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True),

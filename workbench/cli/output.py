@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from workbench.comparison import Comparison
+    from workbench.study import Intervals
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -134,14 +135,14 @@ def print_scores(comparison: Comparison) -> None:
     print_table(columns, lines)
 
 
-def print_findings(comparison: Comparison) -> None:
+def print_findings(found: Comparison | Intervals) -> None:
     """Print every finding with its severity in words and colour."""
     from rich.text import Text
 
     to = console()
-    if comparison.findings:
+    if found.findings:
         to.print()
-    for finding in comparison.findings:
+    for finding in found.findings:
         word = finding.severity.value
         line = Text(f"{word}: ", style=_COLOURS[word])
         line.append(" ".join(filter(None, (finding.sentence, finding.advice))), style="default")
@@ -172,3 +173,18 @@ def print_methods(comparison: Comparison) -> None:
     sides = ("left", "left", "right", "right", "right", "left", "left")
     heads = ("term", "method", "estimate", "error", "interval", "status", "reason")
     print_table(list(zip(heads, sides, strict=True)), lines)
+
+
+def print_intervals(made: Intervals, name: str) -> None:
+    """Print every interval of every term, findings below."""
+    lines, before = [], ""
+    for r in made.table.to_dict("records"):
+        ends = [digits(float(r[k])) for k in ("lower", "upper")]
+        term = "" if r["term"] == before else str(r["term"])
+        lines.append([term, str(r["kind"]), *ends, str(r["type"]), str(r["reason"])])
+        before = r["term"]
+    sides = ("left", "left", "right", "right", "left", "left")
+    heads = ("term", "interval", "lower", "upper", "type", "reason")
+    title = f"{name}, {percent(made.level)} intervals"
+    print_table(list(zip(heads, sides, strict=True)), lines, title=title)
+    print_findings(made)

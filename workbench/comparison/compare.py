@@ -107,7 +107,7 @@ def compare(
         )
     stage("scores")
     made = {m: made[m] for m in METHODS if m in made}
-    chosen = _choose_terms(made, terms)
+    chosen = choose_terms(made, terms)
     table = estimates_table(made, level, chosen)
     ledger = build_ledger(made, chosen, refused)
     key = jax.random.key(seed)
@@ -161,7 +161,7 @@ def _mode_fits(
     return made, refused
 
 
-def _choose_terms(fits: Mapping[str, ModeFit | DrawsFit], terms: Sequence[str] | None) -> list[str]:
+def choose_terms(fits: Mapping[str, ModeFit | DrawsFit], terms: Sequence[str] | None) -> list[str]:
     """Terms to report: names of scalars, or of arrays for all of their elements."""
     known = list(dict.fromkeys(t for f in fits.values() for t in f.summary()["term"]))
     if terms is None:

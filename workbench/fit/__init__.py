@@ -1,13 +1,14 @@
 """Fits of one model: maximum likelihood, posterior modes, Laplace, NUTS."""
 
 from workbench.fit.draws import DrawsFit
-from workbench.fit.laplace_error import LaplaceError, laplace_error
 from workbench.fit.hypothesis import HypothesisTest, likelihood_ratio_test
+from workbench.fit.laplace_error import LaplaceError, laplace_error
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_firth, fit_laplace, fit_map, fit_mle
 from workbench.fit.nuts import fit_nuts
 from workbench.fit.optima import Optima, basin_visits, find_optima
 from workbench.fit.prediction import Prediction
+from workbench.fit.profile import Profile, profile_likelihood
 from workbench.fit.provenance import Provenance
 from workbench.fit.reml import fit_reml
 from workbench.fit.residuals import deviance_table
@@ -15,17 +16,18 @@ from workbench.fit.status import Status
 
 __all__ = [
     "DrawsFit",
-    "LaplaceError",
     "HypothesisTest",
+    "LaplaceError",
     "ModeFit",
     "Optima",
     "Prediction",
+    "Profile",
     "Provenance",
     "Status",
     "basin_visits",
+    "deviance_table",
     "find_optima",
     "fit_firth",
-    "deviance_table",
     "fit_laplace",
     "fit_map",
     "fit_mle",
@@ -33,4 +35,5 @@ __all__ = [
     "fit_reml",
     "laplace_error",
     "likelihood_ratio_test",
+    "profile_likelihood",
 ]

@@ -12,8 +12,10 @@ Categorical Data Analysis, 3rd ed., section 1.4.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 
 def support_link(lower: float, upper: float) -> str:
@@ -79,3 +81,67 @@ def wald_interval(
                 eta = np.log(p) - np.log1p(-p)
                 low[i], high[i] = (a + (b - a) / (1 + np.exp(-(eta + d))) for d in (-half, half))
     return low, high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    r"""The increasing map from a support to the line, with its first two derivatives.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Bounds of the support, infinite where open.
+
+    Notes
+    -----
+    The identity; :math:`\log(v - a)`; :math:`-\log(b - v)`; :math:`\log\{(v - a) / (b - v)\}`.
+
+    Examples
+    --------
+    >>> link = Link(lower=0.0, upper=np.inf)
+    >>> link.forward(1.0), link.slope(2.0), float(link.inverse(0.0))
+    (0.0, 0.5, 1.0)
+    """
+
+    lower: float
+    upper: float
+
+    def forward(self, value: float) -> float:
+        """Value to the line; infinite at a bound."""
+        kind = support_link(self.lower, self.upper)
+        if kind == "identity":
+            return float(value)
+        with np.errstate(divide="ignore"):
+            below = np.log(value - self.lower) if kind in ("log", "logit") else 0.0
+            above = np.log(self.upper - value) if kind in ("reflected log", "logit") else 0.0
+        return float(below - above)
+
+    def inverse(self, eta: float) -> float:
+        """From the line to the support."""
+        kind = support_link(self.lower, self.upper)
+        if kind == "identity":
+            return float(eta)
+        with np.errstate(over="ignore"):
+            if kind == "log":
+                return float(self.lower + np.exp(eta))
+            if kind == "reflected log":
+                return float(self.upper - np.exp(-eta))
+        return float(self.lower + (self.upper - self.lower) * special.expit(eta))
+
+    def slope(self, value: float) -> float:
+        """First derivative at a value."""
+        kind = support_link(self.lower, self.upper)
+        if kind == "identity":
+            return 1.0
+        below = 1 / (value - self.lower) if kind in ("log", "logit") else 0.0
+        above = 1 / (self.upper - value) if kind in ("reflected log", "logit") else 0.0
+        return float(below + above)
+
+    def curvature(self, value: float) -> float:
+        """Second derivative at a value."""
+        kind = support_link(self.lower, self.upper)
+        if kind == "identity":
+            return 0.0
+        below = (value - self.lower) ** -2 if kind in ("log", "logit") else 0.0
+        above = (self.upper - value) ** -2 if kind in ("reflected log", "logit") else 0.0
+        return float(above - below)

@@ -10,7 +10,7 @@ convergence that no change of units moves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -185,7 +185,7 @@ def maximise(
 def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     """L-BFGS from every start, in rounds; each round in coordinates rescaled where it begins."""
     arrays = objective.density.arrays
-    program = jax.jit(partial(_lbfgs, objective))
+    program = jax.jit(partial(lbfgs, objective))
     z, total = z0.copy(), np.zeros(len(z0), dtype=int)
     value, norm = np.full((2, len(z0)), np.nan)
     paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
@@ -230,8 +230,8 @@ def _starting_points(
     return z0[~bad]
 
 
-def _lbfgs(
-    objective: Objective,
+def lbfgs(
+    objective: Callable[..., jax.Array],
     z0: jax.Array,
     scales: jax.Array,
     arrays: Mapping[str, Any],

@@ -10,6 +10,7 @@ series the draws are one step ahead.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -107,3 +108,47 @@ class _Forget(Messenger):
         msg["value"], msg["is_observed"] = None, False
         if msg["kwargs"]["rng_key"] is None:
             msg["kwargs"]["rng_key"] = prng_key()
+
+
+def with_observations(density: Density, values: Mapping[str, jax.Array]) -> Density:
+    """The same model with other values at its observed sites.
+
+    Parameters
+    ----------
+    density : Density
+        The model at its data.
+    values : mapping of str to array
+        New value of each observed site, in the shape of the old one.
+
+    Returns
+    -------
+    Density
+        Every other use of the observations stays, so that a series keeps its lagged regressors.
+
+    Examples
+    --------
+    >>> import numpyro, numpyro.distributions as dist
+    >>> from workbench.model import read_density
+    >>> def normal(y=None):
+    ...     numpyro.sample("y", dist.Normal(numpyro.sample("mu", dist.Normal(0, 1)), 1), obs=y)
+    >>> other = with_observations(read_density(normal, {"y": [1.0, 2.0]}), {"y": jnp.zeros(2)})
+    >>> other.evaluate(jnp.zeros(1)).observations["y"].tolist()
+    [0.0, 0.0]
+    """
+    fn = _Replace(density.model.fn, values)
+    return replace(density, model=replace(density.model, fn=fn))
+
+
+class _Replace(Messenger):
+    """Put other values in the place of the observed ones."""
+
+    def __init__(self, fn: Callable[..., Any], values: Mapping[str, jax.Array]) -> None:
+        self.values = values
+        super().__init__(fn)
+
+    def process_message(self, msg: Any) -> None:
+        """Replace the value; inside a scan, by that of the current step."""
+        if msg["type"] != "sample" or msg["name"] not in self.values or not msg["is_observed"]:
+            return
+        value, step = self.values[msg["name"]], msg["infer"].get("_scan_current_index")
+        msg["value"] = value if step is None else value[step]

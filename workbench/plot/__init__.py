@@ -9,6 +9,7 @@ from workbench.plot.checks import predictive_check
 from workbench.plot.distribution import densities, density
 from workbench.plot.estimates import forest
 from workbench.plot.figures import diagnostics, overview
+from workbench.plot.intervals import intervals
 from workbench.plot.optimum import path, waterfall
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
@@ -27,6 +28,7 @@ __all__ = [
     "ess",
     "fitted",
     "forest",
+    "intervals",
     "ledger",
     "overview",
     "pareto_k",

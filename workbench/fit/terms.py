@@ -1,0 +1,89 @@
+"""The terms of a fit as functions of its parameters.
+
+A term is one scalar of the table: a coordinate, a derived site, an estimand. Its value follows
+from z. A term that moves with a random effect is *predicted* and not estimated: it has no
+likelihood of its own, so that profiles and bootstrap intervals leave it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from workbench.errors import FitError, UsageError
+from workbench.fit.mode import ModeFit
+from workbench.fit.objective import Objective
+from workbench.model import Density
+
+PREDICTED = (
+    "predicted, not estimated: the term moves with a random effect, which has no likelihood of "
+    "its own"
+)
+
+
+@lru_cache(maxsize=8)
+def likelihood_of(density: Density) -> Objective:
+    """The log-likelihood of a density, with its compiled programs, shared by all who ask."""
+    return Objective(density=density, method="MLE")
+
+
+def require_mle(fit: ModeFit, what: str) -> Density:
+    """The density of a maximum likelihood fit, or an error that says what needs one.
+
+    Parameters
+    ----------
+    fit : ModeFit
+        Any mode fit.
+    what : str
+        What is asked for, such as ``a profile likelihood``.
+
+    Returns
+    -------
+    Density
+        The model at its data.
+
+    Raises
+    ------
+    FitError
+        For a posterior mode, or a fit that was loaded without its model.
+    """
+    if fit.method != "MLE":
+        raise FitError(
+            f"{what} is a property of the likelihood: expected a fit by fit_mle; got {fit.method}"
+        )
+    return fit.require_density()
+
+
+def require_level(level: float) -> None:
+    """Refuse a level outside (0, 1)."""
+    if not 0 < level < 1:
+        raise UsageError(f"level expects a number between 0 and 1; got {level}")
+
+
+def term_vector(density: Density, z: jax.Array, arrays: Mapping[str, Any]) -> jax.Array:
+    """Values of all terms at z, shape (Q,), in the order of ``ModeFit.estimates``."""
+    found = density.estimands(density.constrain(z, arrays), arrays)
+    return jnp.concatenate([jnp.ravel(v) for v in found.values()])
+
+
+@lru_cache(maxsize=8)
+def _terms_at(density: Density) -> Callable[..., jax.Array]:
+    return jax.jit(lambda z, arrays: term_vector(density, z, arrays))
+
+
+def predicted_terms(fit: ModeFit) -> np.ndarray:
+    """Which terms move with a random effect, shape (Q,)."""
+    density = fit.require_density()
+    effects = density.coordinates("random effect")
+    if effects.size == 0:
+        return np.zeros(len(fit.estimates), dtype=bool)
+    program = _terms_at(density)
+    moved = fit.z.copy()
+    moved[effects] += 1.0 + np.arange(effects.size) / effects.size  # a generic direction
+    here, there = (np.asarray(program(z, density.arrays)) for z in (fit.z, moved))
+    return here != there

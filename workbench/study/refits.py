@@ -1,0 +1,232 @@
+r"""Many refits of one model in one compiled program.
+
+Each replicate :math:`b` has its own objective: by cases, with multinomial counts
+:math:`w^{(b)}` of the rows,
+
+.. math:: \ell^{(b)}(\theta) = \sum_i w_i^{(b)} \log p(y_i \mid \theta),
+
+so that shapes stay fixed; parametric, the log-likelihood (marginal over random effects) at
+observations drawn from the model at the estimate. All start at the estimate, in coordinates in
+which the information there is the identity (:mod:`workbench.fit.scaling`), climb by L-BFGS and
+end with one Newton step. There the information of a replicate is near the identity too; where
+it has vanished in some direction, the replicate has no finite estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro import handlers
+
+from workbench.errors import FitError
+from workbench.fit.objective import Objective
+from workbench.fit.optimiser import lbfgs
+from workbench.fit.scaling import rescale
+from workbench.fit.terms import term_vector
+from workbench.model import Density
+from workbench.model.marginal import laplace_log_marginal
+from workbench.model.simulation import with_observations, without_observations
+
+Kind = Literal["cases", "parametric"]
+_ELEMENTS = 2**19  # numbers held at once for each row of a batch of replicates
+_SMALL = 1e-4  # Newton decrement, nats: a hundredth of a standard error
+_VANISHED = 1e-4  # information of a replicate, as a share of that at the estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refits:
+    """Estimates of B replicates (P parameters, Q terms).
+
+    Attributes
+    ----------
+    theta : numpy.ndarray
+        Unconstrained parameters, shape (B, P).
+    terms : numpy.ndarray
+        Values of the terms, shape (B, Q).
+    score : numpy.ndarray
+        Gradient of each replicate's objective at the estimate, shape (B, P).
+    decrement : numpy.ndarray
+        Newton decrement after the last step, nats, shape (B,).
+    least_information : numpy.ndarray
+        Smallest eigenvalue of each replicate's information in units of that at the estimate,
+        shape (B,).
+    """
+
+    theta: np.ndarray
+    terms: np.ndarray
+    score: np.ndarray
+    decrement: np.ndarray
+    least_information: np.ndarray
+
+    @property
+    def outcomes(self) -> list[str]:
+        """Why each replicate has no estimate ("" where it has one)."""
+        finite = np.isfinite(self.terms).all(axis=1) & np.isfinite(self.least_information)
+        outcome = np.where(
+            ~finite,
+            "the likelihood is not finite",
+            np.where(
+                self.least_information < _VANISHED,
+                "no finite estimate: the likelihood is flat along a direction",
+                np.where(~(self.decrement < _SMALL), "not converged", ""),
+            ),
+        )
+        return [str(x) for x in outcome]
+
+
+def num_cases(density: Density) -> int:
+    """Number of rows that can be resampled: the first axis of the observed log densities.
+
+    Raises
+    ------
+    FitError
+        Where there are no independent rows: random effects, a factor, one observation, or
+        observed sites of different lengths.
+    """
+    name = density.model.name
+    if density.coordinates("random effect").size:
+        raise FitError(
+            f"model '{name}' has random effects, so its rows are not independent cases: expected "
+            "kind='parametric'"
+        )
+    if density.names("factor"):
+        raise FitError(
+            f"model '{name}' holds a numpyro.factor, which has no rows to resample: expected "
+            "kind='parametric'"
+        )
+    shapes = jax.eval_shape(density.pointwise_log_likelihood, jnp.zeros(density.size))
+    lengths = {n: (x.shape[0] if x.shape else 1) for n, x in shapes.items()}
+    if len(set(lengths.values())) != 1 or min(lengths.values()) < 2:
+        raise FitError(
+            f"the observed sites of model '{name}' expect two or more rows in common to resample; "
+            f"got {', '.join(f'{n}: {v}' for n, v in lengths.items())}"
+        )
+    return next(iter(lengths.values()))
+
+
+def refit(
+    objective: Objective, theta: np.ndarray, *, kind: Kind, num: int, key: jax.Array
+) -> Refits:
+    """Refit a model to B resampled or simulated data sets.
+
+    Parameters
+    ----------
+    objective : Objective
+        The log-likelihood that was maximised.
+    theta : numpy.ndarray
+        Where, shape (P,).
+    kind : {"cases", "parametric"}
+        How replicates are made.
+    num : int
+        Number of replicates B.
+    key : jax.Array
+        Random key.
+
+    Returns
+    -------
+    Refits
+        From one compiled program; replicates run in batches that keep memory small.
+    """
+    density = objective.density
+    scale = rescale(objective, jnp.asarray(theta), density.arrays)[0]
+    rows = max(density.num_observations, 1)
+    batch = int(np.clip(_ELEMENTS // (rows * max(theta.size, 1)), 1, num))
+    program = _refits(objective, kind)
+    keys = jax.random.split(key, num)
+    padded = jnp.concatenate([keys, jnp.repeat(keys[:1], -num % batch)]).reshape(-1, batch)
+    out = program(padded, jnp.asarray(theta), jnp.asarray(scale), density.arrays)
+    flat = {k: np.asarray(v, dtype=float) for k, v in out.items()}
+    return Refits(**{k: v.reshape(-1, *v.shape[2:])[:num] for k, v in flat.items()})
+
+
+@lru_cache(maxsize=8)
+def _refits(objective: Objective, kind: Kind) -> Callable[..., Any]:
+    """Compiled refits: keys in batches, the estimate, its scale and the data to replicates."""
+    density = objective.density
+    make, replicate = _cases(objective) if kind == "cases" else _parametric(objective)
+    effects = jnp.zeros(objective.effects.size)
+
+    def program(keys: jax.Array, centre: jax.Array, scale: jax.Array, arrays: Any) -> Any:
+        def one(key: jax.Array) -> dict[str, jax.Array]:
+            made = make(key, centre, arrays)
+
+            def in_theta(t: jax.Array, _: Any) -> jax.Array:
+                return replicate(t, made, arrays)
+
+            reached = lbfgs(in_theta, centre[None], scale[None], arrays)[0][0]
+
+            def gradient(w: jax.Array) -> tuple[jax.Array, jax.Array]:
+                g = jax.grad(lambda v: in_theta(reached + scale @ v, arrays))(w)
+                return g, g
+
+            hessian, g = density.jacobian(gradient, has_aux=True)(jnp.zeros_like(centre))
+            information = -0.5 * (hessian + hessian.T)
+            move = jnp.linalg.solve(information, g)
+            end = reached + scale @ move
+            return {
+                "theta": end,
+                "terms": term_vector(density, objective.place(end, effects), arrays),
+                "score": jax.grad(in_theta)(centre, arrays),
+                "decrement": g @ move,
+                "least_information": jnp.linalg.eigvalsh(information)[0],
+            }
+
+        return jax.lax.map(jax.vmap(one), keys)
+
+    return jax.jit(program)
+
+
+Make = Callable[[jax.Array, jax.Array, Any], Any]
+Replicate = Callable[[jax.Array, Any, Any], jax.Array]
+
+
+def _cases(objective: Objective) -> tuple[Make, Replicate]:
+    """Multinomial counts of the rows, and the log-likelihood weighted by them."""
+    density = objective.density
+    rows = num_cases(density)
+
+    def make(key: jax.Array, centre: jax.Array, arrays: Any) -> jax.Array:
+        return jnp.bincount(jax.random.randint(key, (rows,), 0, rows), length=rows)
+
+    def replicate(theta: jax.Array, counts: jax.Array, arrays: Any) -> jax.Array:
+        z = objective.place(theta, jnp.zeros(0))
+        each = density.pointwise_log_likelihood(z, arrays).values()
+        by_row = sum((x.reshape(rows, -1).sum(axis=1) for x in each), start=jnp.zeros(rows))
+        return counts @ by_row
+
+    return make, replicate
+
+
+def _parametric(objective: Objective) -> tuple[Make, Replicate]:
+    """Observations drawn at the estimate (random effects anew), and the likelihood at them."""
+    density, q = objective.density, objective.effects.size
+    names = density.names("observed")
+    blocks = objective.blocks if q else None
+    parameters = density.names("parameter")
+    if density.names("factor") or not names:
+        raise FitError(
+            f"the likelihood of model '{density.model.name}' is a numpyro.factor, from which no "
+            "observations can be drawn: expected observed sites alone"
+        )
+
+    def make(key: jax.Array, centre: jax.Array, arrays: Any) -> dict[str, jax.Array]:
+        found = density.evaluate(objective.place(centre, jnp.zeros(q)), arrays)
+        fixed = {n: found.values[n] for n in parameters}
+        fn = handlers.seed(without_observations(density, arrays), key)
+        trace = handlers.trace(handlers.substitute(fn, data=fixed)).get_trace()
+        kinds = {n: found.observations[n].dtype for n in names}
+        return {n: jnp.asarray(trace[n]["value"], dtype=kinds[n]) for n in names}
+
+    def replicate(theta: jax.Array, drawn: dict[str, jax.Array], arrays: Any) -> jax.Array:
+        here = Objective(density=with_observations(density, drawn), method="MLE")
+        if q == 0:
+            return here.log_joint(theta, jnp.zeros(0), arrays)
+        return laplace_log_marginal(lambda t, u: here.log_joint(t, u, arrays), theta, q, blocks)
+
+    return make, replicate
