@@ -22,7 +22,7 @@ from workbench.fit.status import Status
 from workbench.model import Density, LogTerms, Model, read_density
 from workbench.model.effects import mixed_effects
 
-_CHOICE = ("Bernoulli", "Binomial", "Categorical", "Multinomial", "OrderedLogistic")
+_CHOICE = ("Bernoulli", "Binomial", "Categorical", "Multinomial", "OrderedLogistic", "Ordinal")
 _RIVAL = 3.0  # nats
 
 
