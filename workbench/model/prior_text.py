@@ -11,7 +11,6 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import numpyro.distributions as dist
 
 from workbench.data.formula import absent
@@ -120,8 +119,7 @@ def _check(term: str, text: str, read: PriorText) -> None:
         inspect.signature(maker).bind(*read.arguments, **read.named)
         made = maker(*read.arguments, **read.named, validate_args=True)
         scalar = made.batch_shape == () and made.event_shape == ()
-        continuous = scalar and not made.support.is_discrete
-        usable = continuous and np.ndim(made.log_prob(made.mean)) == 0
+        usable = scalar and not made.support.is_discrete
     except (TypeError, ValueError, AttributeError, IndexError, NotImplementedError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise UsageError(f"prior of '{term}' cannot be '{text}': {reason}") from error
