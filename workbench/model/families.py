@@ -140,7 +140,7 @@ FAMILIES = {
         ),
         Family(
             name="binomial", links=("logit", "probit", "cloglog", "log"), response=_binomial,
-            expects="0 or 1, or counts with --trials", fits=lambda y: y >= 0, counts=True,
+            expects="0 or 1, or counts with trials", fits=lambda y: y >= 0, counts=True,
         ),
         Family(
             name="poisson", links=("log", "identity"),
@@ -232,10 +232,10 @@ def check_response(family: Family, data: Dataset) -> None:
     assert data.design is not None
     name, levels, y = data.design.response, data.design.response_levels, data.observed["y"]
     trials = data.inputs.get("trials")
-    expected = f"family '{family.name}' expects {family.expects} in response '{name}'"
+    expected = f"response '{name}' of family '{family.name}' expects {family.expects}"
     if family.fits is None:
         if levels is None:
-            raise DataError(f"{expected}; got numbers, which C({name}) makes categories")
+            raise DataError(f"{expected}; got numbers, of which C({name}) makes categories")
         return
     if levels is not None and (family.name != "binomial" or len(levels) != 2):
         raise DataError(f"{expected}; got the categories {', '.join(levels[:6])}")
