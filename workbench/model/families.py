@@ -113,7 +113,8 @@ def _binomial(eta: jax.Array, link: Link, _: Parameters, trials: Any) -> dist.Di
     assert link.log_odds is not None
     if trials is None:
         return dist.Bernoulli(logits=link.log_odds(eta))
-    return dist.Binomial(trials, logits=link.log_odds(eta))
+    # NumPyro draws only from whole numbers of trials that are integers
+    return dist.Binomial(trials.astype(int), logits=link.log_odds(eta))
 
 
 def _gamma(eta: jax.Array, link: Link, p: Parameters, _: Any) -> dist.Distribution:

@@ -138,8 +138,8 @@ def formula_model(
         columns=given,
         intercept=kind.name != "ordinal",  # the cuts are its intercepts
     )
-    check_response(kind, data)
     _check_positive(data, given)
+    check_response(kind, data)
     made = rebuild(kind.label, data, priors or {})
     return FormulaModel(
         model=made, data=_label(data), family=kind.label, priors=_table(made, priors or {})
