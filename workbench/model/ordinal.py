@@ -23,8 +23,6 @@ B 42(2). doi:10.1111/j.2517-6161.1980.tb01109.x
 
 from __future__ import annotations
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -63,7 +61,7 @@ class Ordinal(dist.Distribution):
         self,
         predictor: ArrayLike,
         cuts: ArrayLike,
-        link: Literal["logit", "probit"] = "logit",
+        link: str = "logit",
         *,
         validate_args: bool | None = None,
     ) -> None:
