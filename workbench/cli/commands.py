@@ -25,6 +25,7 @@ Fit one NumPyro model by maximum likelihood and by NUTS, and say how the answers
 \b
   workbench compare linear --data diabetes
   workbench compare poisson --data my.csv --formula "visits ~ age + (1|town)"
+  workbench compare "y ~ x + (1|g)" --data my.csv --family "negative_binomial(log)"
   workbench compare ./my_model.py --data my.csv
 """
 COMPLETION = """\
@@ -37,6 +38,7 @@ EXIT_CODES = """\
 Exit codes: 0 done, 1 error, 2 usage, 3 done but a diagnostic says that the
 result should not be trusted, 130 interrupted.
 """
+REGRESSION = "workbench.regression"
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -79,6 +81,25 @@ def _options(*made: Callable[..., Any]) -> Callable[..., Any]:
 debug = click.option(
     "--debug", is_flag=True, is_eager=True, expose_value=False, callback=_set_debug,
     help="Show where an error came from.",
+)  # fmt: skip
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value:
+        ctx.meta.setdefault(REGRESSION, {})[param.name] = value
+
+
+regression = _options(
+    click.option("--family", metavar="NAME[(LINK)]", expose_value=False, callback=_keep,
+                 help="Family of a formula's response, such as poisson(log) [gaussian]."),
+    click.option("--prior", metavar="TERM=PRIOR", multiple=True, expose_value=False, callback=_keep,
+                 help="Prior of a formula's term, such as \"x1=Normal(0, 1)\"."),
+    click.option("--offset", metavar="COLUMN", expose_value=False, callback=_keep,
+                 help="Added to the linear predictor, such as np.log(exposure)."),
+    click.option("--weights", metavar="COLUMN", expose_value=False, callback=_keep,
+                 help="Case weights of the log-likelihood."),
+    click.option("--trials", metavar="COLUMN", expose_value=False, callback=_keep,
+                 help="Numbers of trials of binomial counts."),
 )  # fmt: skip
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
@@ -144,6 +165,7 @@ def list_(what: str | None, json_: bool) -> int:
 
 @main.command()
 @fitting
+@regression
 @click.option("--method", type=click.Choice(["mle", "map", "laplace", "nuts"]), default="mle",
               show_default=True, help="How to fit.")  # fmt: skip
 @sampling
@@ -196,6 +218,7 @@ def fit(
 
 @main.command()
 @fitting
+@regression
 @click.option("--held-out", metavar="FRACTION",
               type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Share of the rows that is not fitted but predicted.")  # fmt: skip
@@ -214,9 +237,10 @@ def compare(
 ) -> int:  # fmt: skip
     """Fit MODEL by maximum likelihood and by NUTS, and account for the difference.
 
-    MODEL is a name of `workbench list models`, a Python file that holds a NumPyro model, or
-    FILE.py:FUNCTION. A table reaches it by a formula, or column by column under the names of the
-    function's arguments; the argument that defaults to None is observed.
+    MODEL is a name of `workbench list models`, a formula such as "y ~ x + (1|g)" with a --family,
+    a Python file that holds a NumPyro model, or FILE.py:FUNCTION. A table reaches it by a formula,
+    or column by column under the names of the function's arguments; the argument that defaults to
+    None is observed.
     """
     from workbench.cli import folder as run
     from workbench.cli.progress import watching
@@ -324,7 +348,8 @@ def predict(
         from workbench.cli.models import find_model, recorded_model
         from workbench.store import load, read_source
 
-        found = find_model(model) if model else recorded_model(read_source(path))
+        data_then = load(path).data
+        found = find_model(model) if model else recorded_model(read_source(path), data_then)
         comparison = load(path, found)
         watch.stage("predicting")
         table = predictions_table(
@@ -395,9 +420,24 @@ def _model_and_data(
     ctx: click.Context, reference: str, data: str | None, formula: str | None
 ) -> tuple[Model, Dataset]:
     """Load both; a model that runs as a script comes as the context's object."""
-    from workbench.cli.inputs import find_data
+    from workbench.cli.inputs import find_data, find_regression
     from workbench.cli.models import find_model
 
+    options = ctx.meta.get(REGRESSION, {})
+    if ctx.obj is None and "~" in reference:
+        if formula is not None:
+            raise UsageError(f"the model '{reference}' is a formula; got --formula '{formula}' too")
+        made = find_regression(reference, data, options)
+        if not ctx.params["quiet"]:
+            from workbench.cli.output import print_priors
+
+            print_priors(made)
+        return made.model, made.data
+    if options:
+        raise UsageError(
+            f"--{next(iter(options))} is for a formula in place of a model, such as 'y ~ x'; got "
+            f"model '{reference}'"
+        )
     model = ctx.obj if ctx.obj is not None else find_model(reference)
     return model, find_data(data, formula, model)
 

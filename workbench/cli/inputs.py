@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from click.shell_completion import CompletionItem
 
-    from workbench.data import Dataset
-    from workbench.model import Model
+    from workbench.data import Card, Dataset
+    from workbench.model import FormulaModel, Model
 
 _TABLES = {".csv", ".txt", ".tsv", ".tab", ".parquet", ".pq"}
 
@@ -48,24 +48,73 @@ def find_data(reference: str | None, formula: str | None, model: Model) -> Datas
     DataError
         When the data cannot be found or used.
     """
-    from workbench.data import Dataset, list_datasets, load_dataset, load_frame, read_table
+    from workbench.data import Dataset, load_dataset
 
     reference = reference or model.defaults.get("data")
     if reference is None:
         raise UsageError(
             f"model '{model.name}' has no data set of its own; expected --data NAME or --data FILE"
         )
+    if formula is not None:
+        frame, name, card = _table(reference)
+        return Dataset.from_frame(frame, formula=formula, name=name, card=card)
     if _is_file(reference):
-        path = Path(reference)
-        frame = read_table(path)
-        if formula is not None:
-            return Dataset.from_frame(frame, formula=formula, name=path.stem)
-        return from_columns(frame, model.fn, path.stem)
-    if formula is None:
-        return load_dataset(reference)
-    frame = load_frame(reference)
-    card = next(card for card in list_datasets() if card.name == reference)
-    return Dataset.from_frame(frame, formula=formula, name=reference, card=card)
+        frame, name, _ = _table(reference)
+        return from_columns(frame, model.fn, name)
+    return load_dataset(reference)
+
+
+def find_regression(
+    formula: str, reference: str | None, options: Mapping[str, Any]
+) -> FormulaModel:
+    """Make the model that a formula in place of a model's name says.
+
+    Parameters
+    ----------
+    formula : str
+        The formula.
+    reference : str or None
+        A built-in data set or a file.
+    options : mapping
+        What was given of ``family``, ``prior`` (texts ``TERM=DISTRIBUTION``), ``offset``,
+        ``weights`` and ``trials``.
+
+    Returns
+    -------
+    FormulaModel
+
+    Raises
+    ------
+    UsageError
+        When no data are named, or a prior is not of that form.
+    DataError
+        When the data cannot be found or used.
+    """
+    from workbench.model import formula_model
+
+    if reference is None:
+        raise UsageError("a formula needs a table; expected --data NAME or --data FILE")
+    priors = {}
+    for text in options.get("prior", ()):
+        term, found, prior = text.partition("=")
+        if not found:
+            raise UsageError(
+                f"--prior expects TERM=DISTRIBUTION, as in x1=Normal(0, 1); got '{text}'"
+            )
+        priors[term.strip()] = prior
+    frame, name, card = _table(reference)
+    given = {key: value for key, value in options.items() if key != "prior"}
+    return formula_model(formula, frame, priors=priors, name=name, card=card, **given)
+
+
+def _table(reference: str) -> tuple[pd.DataFrame, str, Card | None]:
+    """The table of a file or of a built-in data set, with its name and card."""
+    from workbench.data import list_datasets, load_frame, read_table
+
+    if _is_file(reference):
+        return read_table(Path(reference)), Path(reference).stem, None
+    card = next((card for card in list_datasets() if card.name == reference), None)
+    return load_frame(reference), reference, card
 
 
 def new_rows(path: str, data: Dataset, model: Model) -> Dataset:

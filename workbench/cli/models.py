@@ -22,6 +22,7 @@ from workbench.errors import ModelError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from workbench.data import Dataset
     from workbench.model import Model
     from workbench.model.source import ModelSource
 
@@ -116,13 +117,15 @@ def find_model(reference: str) -> Model:
     return _from_file(FOLDER / f"{reference}.py", "")
 
 
-def recorded_model(source: ModelSource) -> Model:
+def recorded_model(source: ModelSource, data: Dataset) -> Model:
     """Load the model that a file of results was made with.
 
     Parameters
     ----------
     source : ModelSource
         What the file says about it.
+    data : Dataset
+        The data it was fitted to, from which the model of a formula is made again.
 
     Returns
     -------
@@ -133,6 +136,10 @@ def recorded_model(source: ModelSource) -> Model:
     ModelError
         When its file is not there any more.
     """
+    if source.recipe:
+        from workbench.model.formula_model import rebuild
+
+        return rebuild(source.recipe["family"], data, source.recipe["priors"])
     path = Path(source.file)
     if source.file and path.parent.name == FOLDER.name and source.name in model_names():
         return find_model(source.name)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from workbench.comparison import Comparison
+    from workbench.model import FormulaModel
     from workbench.study import Intervals
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -59,6 +60,18 @@ def print_table(
     with to.capture() as got:
         to.print(table)
     to.print("\n".join(line.rstrip() for line in got.get().splitlines()), markup=False)
+
+
+def print_priors(made: FormulaModel) -> None:
+    """Print the priors of a formula's model on stderr, since they are not what was asked for."""
+    import click
+
+    width = max(len(term) for term in made.priors["term"])
+    click.echo(f"{made.family}, with priors (--prior TERM=PRIOR gives another):", err=True)
+    for term, prior, source in made.priors.itertuples(index=False):
+        click.echo(
+            f"  {term:<{width}}  {prior}{'  (given)' if source == 'given' else ''}", err=True
+        )
 
 
 def print_comparison(comparison: Comparison) -> None:

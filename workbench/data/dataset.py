@@ -103,6 +103,8 @@ class Dataset:
         units: Mapping[str, str] | None = None,
         card: Card | None = None,
         allow_duplicates: bool = False,
+        columns: Mapping[str, str] | None = None,
+        intercept: bool = True,
     ) -> Dataset:
         """Code a table by a formula.
 
@@ -122,6 +124,11 @@ class Dataset:
             Origin, licence and columns.
         allow_duplicates : bool
             Whether two identical columns of the design are let through.
+        columns : Mapping of str to str, optional
+            Further inputs, one number per row each, by the column or function of columns that
+            gives them: ``{"offset": "np.log(exposure)"}``.
+        intercept : bool
+            Whether the common design keeps its intercept.
 
         Returns
         -------
@@ -156,7 +163,13 @@ class Dataset:
         """
         if formula is None:
             raise DataError("a table needs a formula that says what explains what, such as 'y ~ x'")
-        design = Design.fit(frame, formula, allow_duplicates=allow_duplicates)
+        design = Design.fit(
+            frame,
+            formula,
+            allow_duplicates=allow_duplicates,
+            columns=columns,
+            intercept=intercept,
+        )
         coded = design.code()
         known = units if units is not None else card.units if card is not None else {}
         used = {column: known[column] for column in design.variables if column in known}

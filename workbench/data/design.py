@@ -9,14 +9,15 @@ old: levels, reference levels, and the means and scales of ``center`` and ``scal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.data import coding, columns, formula
+from workbench.data import coding, formula
+from workbench.data.columns import check_frame, clean, row_number
 from workbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -60,14 +61,30 @@ class Design:
         The columns that it uses, cleaned; the coding is learned from these rows.
     allow_duplicates : bool
         Whether two identical columns of the common design are let through.
+    columns : dict of str to str
+        Further arguments of the model, one number per row each, by the column or function of
+        columns that gives them: ``{"offset": "np.log(exposure)"}``.
+    intercept : bool
+        Whether the common design keeps its intercept; in a model of ordered categories the cuts
+        take its place.
     """
 
     formula: str
     frame: pd.DataFrame
     allow_duplicates: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    intercept: bool = True
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, text: str, *, allow_duplicates: bool = False) -> Design:
+    def fit(
+        cls,
+        frame: pd.DataFrame,
+        text: str,
+        *,
+        allow_duplicates: bool = False,
+        columns: Mapping[str, str] | None = None,
+        intercept: bool = True,
+    ) -> Design:
         """Learn the coding of a table under a formula.
 
         Parameters
@@ -78,6 +95,8 @@ class Design:
             The formula.
         allow_duplicates : bool
             Whether two identical columns of the common design are let through.
+        columns, intercept
+            As in the attributes.
 
         Returns
         -------
@@ -89,12 +108,25 @@ class Design:
             If the formula does not parse, does not fit the table, or leaves columns that no model
             can tell apart.
         """
-        columns.check_frame(frame)
+        import pandas as pd
+
+        check_frame(frame)
         parsed = formula.parse(text)
-        formula.unknown_column(parsed, [name for name in frame.columns if isinstance(name, str)])
-        used = columns.clean(frame, parsed.variables, labels=coding.label_columns(parsed))
-        coding.check_text(parsed, used)
-        design = cls(formula=text, frame=used, allow_duplicates=allow_duplicates)
+        further = {key: formula.parse_column(column) for key, column in (columns or {}).items()}
+        used: dict[str, Any] = {}
+        for read in (parsed, *further.values()):
+            formula.unknown_column(read, [name for name in frame.columns if isinstance(name, str)])
+            new = [name for name in read.variables if name not in used]
+            cleaned = clean(frame, new, labels=coding.label_columns(read))
+            coding.check_text(read, cleaned.join(pd.DataFrame(used, index=frame.index)))
+            used.update({str(name): cleaned[name] for name in cleaned})
+        design = cls(
+            formula=text,
+            frame=pd.DataFrame(used, index=frame.index),
+            allow_duplicates=allow_duplicates,
+            columns=dict(columns or {}),
+            intercept=intercept,
+        )
         design._check()
         return design
 
@@ -105,8 +137,9 @@ class Design:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The columns of the table that the formula uses."""
-        return self._parsed.variables
+        """The columns of the table that the formula and the further arguments use."""
+        further = (name for read in self._further.values() for name in read.variables)
+        return tuple(dict.fromkeys([*self._parsed.variables, *further]))
 
     @property
     def response_levels(self) -> tuple[str, ...] | None:
@@ -118,7 +151,7 @@ class Design:
         """The names of the P columns of the common design."""
         common = self._matrices.common
         terms = () if common is None else common.terms.values()
-        return tuple(label for term in terms for label in term.labels)
+        return tuple(label for term in terms for label in term.labels if self._keeps(label))
 
     @cached_property
     def factors(self) -> dict[str, list[Any]]:
@@ -128,6 +161,13 @@ class Design:
         for term in () if group is None else group.terms.values():
             factors.setdefault(term.factor.name, []).append(term)
         return factors
+
+    def group_names(self, factor: str) -> tuple[str, str]:
+        """Return what the names of a factor's arrays end in, and the dimension of its groups."""
+        if len(self.factors) == 1:
+            return "", "level"
+        plain = re.sub(r"\W+", "_", factor).strip("_")  # fit for the name of an argument
+        return f"_{plain}", f"{plain}_level" if plain in _TAKEN else plain
 
     def code(self, frame: pd.DataFrame | None = None) -> Coded:
         """Code rows.
@@ -166,6 +206,9 @@ class Design:
             coded.coords["response_level"] = self.response_levels
         for name, terms in self.factors.items():
             self._add_group(name, terms, rows, coded)
+        for key in self.columns:
+            coded.inputs[key] = self._number(key, rows)
+            coded.dims[key] = ("obs",)
         if has_response:
             coded.observed["y"] = self._respond(rows)[0]
             coded.dims["y"] = ("obs",)
@@ -179,6 +222,23 @@ class Design:
     @cached_property
     def _parsed(self) -> formula.Formula:
         return formula.parse(self.formula)
+
+    @cached_property
+    def _further(self) -> dict[str, formula.Formula]:
+        return {key: formula.parse_column(text) for key, text in self.columns.items()}
+
+    def _number(self, key: str, rows: pd.DataFrame) -> np.ndarray:
+        """One number per row of a further argument."""
+        read = self._further[key]
+        component = formula.evaluate(read, self.frame).response.term.term.components[0]
+        values = coding.component_values(component, rows, read.text)
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"{key} '{self.columns[key]}' holds '{array[0]}'; expected numbers")
+        return _finite(array.astype(np.float64)[:, None], (self.columns[key],))[:, 0]
+
+    def _keeps(self, label: str) -> bool:
+        return self.intercept or label != "Intercept"
 
     @cached_property
     def _matrices(self) -> Any:
@@ -244,19 +304,20 @@ class Design:
         else:
             with formula.explained(self.formula):
                 matrix = common.evaluate_new_data(rows).design_matrix
-        return _finite(np.asarray(matrix, dtype=np.float64), self.coefficients)
+        labels = [label for term in common.terms.values() for label in term.labels]
+        kept = np.asarray(matrix, dtype=np.float64)[:, [self._keeps(label) for label in labels]]
+        return _finite(kept, self.coefficients)
 
     def _add_group(self, name: str, terms: list[Any], rows: pd.DataFrame, coded: Coded) -> None:
         with formula.explained(self.formula):
             codes, _ = terms[0].eval_new_data_group_index(rows)
             z = np.column_stack([term.expr.eval_new_data(rows) for term in terms])
         labels = tuple(label for term in terms for label in term.expr.labels)
-        plain = re.sub(r"\W+", "_", name).strip("_")  # fit for the name of an argument
-        suffix, level = "", "level"
-        if len(self.factors) > 1:
-            suffix, level = f"_{plain}", f"{plain}_level" if plain in _TAKEN else plain
+        suffix, level = self.group_names(name)
         if f"group{suffix}" in coded.inputs:
-            raise DataError(f"two factors of formula '{self.formula}' are both called '{plain}'")
+            raise DataError(
+                f"two factors of formula '{self.formula}' are both called '{suffix[1:]}'"
+            )
         coded.inputs[f"group{suffix}"] = codes.astype(np.int64)
         coded.inputs[f"num{suffix or '_groups'}"] = len(terms[0].groups)
         coded.inputs[f"z{suffix}"] = _finite(np.asarray(z, dtype=np.float64), labels)
@@ -274,7 +335,7 @@ class Design:
         return coding.code_response(component, values, self.response, levels)
 
     def _clean_new(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-        columns.check_frame(frame)
+        check_frame(frame)
         response = self._parsed.response_variables
         has_response = all(
             name in frame.columns and not frame[name].isna().all() for name in response
@@ -285,7 +346,7 @@ class Design:
             if name not in frame.columns:
                 known = [str(other) for other in frame.columns]
                 raise DataError(f"the new rows need column '{name}', {formula.absent(name, known)}")
-        rows = columns.clean(frame, needed, labels=needed)
+        rows = clean(frame, needed, labels=needed)
         for name in needed:
             rows[name] = coding.as_fitted(name, self.frame[name], rows[name])
         for component in self._categories():
@@ -314,7 +375,7 @@ def _finite(matrix: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:
     if unfit.any():
         row, column = np.argwhere(unfit)[0]
         raise DataError(
-            f"'{labels[column]}' is {matrix[row, column]} in row {columns.row_number(row)}; the "
+            f"'{labels[column]}' is {matrix[row, column]} in row {row_number(row)}; the "
             "formula needs finite numbers there"
         )
     return matrix

@@ -127,6 +127,67 @@ def parse(text: str) -> Formula:
     )
 
 
+def parse_column(text: str) -> Formula:
+    """Read a column, or a function of columns, that stands outside of a formula.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"trials"``, ``"np.log(exposure)"`` or ``"I(above + below)"``.
+
+    Returns
+    -------
+    Formula
+        With the column as its response.
+
+    Raises
+    ------
+    DataError
+        If it does not parse, or is more than one column or function.
+
+    Examples
+    --------
+    >>> parse_column("np.log(exposure)").variables
+    ('exposure',)
+    """
+    return parse(f"{text} ~ 1")
+
+
+def group_terms(text: str) -> list[list[tuple[str, str]]]:
+    """Tell the brackets of group effects in a formula.
+
+    Parameters
+    ----------
+    text : str
+        A formula.
+
+    Returns
+    -------
+    list
+        For each bracket ``(effects|groups)`` the effects that it stands for, each as the names of
+        its factor and of its term.
+
+    Examples
+    --------
+    >>> group_terms("y ~ x + (x|g) + (1|h)")
+    [[('g', '1|g'), ('g', 'x|g')], [('h', '1|h')]]
+    """
+    from formulae.scanner import Scanner
+
+    tokens = Scanner(text).scan()
+    found, opened = [], []
+    for place, token in enumerate(tokens):
+        if token.kind == "LEFT_PAREN":
+            opened.append(place)
+        elif token.kind == "RIGHT_PAREN" and opened:
+            inside = tokens[opened.pop() + 1 : place]
+            if any(part.kind == "PIPE" for part in inside):
+                bracket = " ".join(part.lexeme for part in inside)
+                terms = parse(f"y ~ ({bracket})").description.group_terms
+                found.append([(term.factor.name, term.name) for term in terms])
+    return found
+
+
 def _names(text: str, found: set[Any]) -> tuple[str, ...]:
     for name in found:
         if not isinstance(name, str):

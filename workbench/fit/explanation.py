@@ -14,7 +14,7 @@ from workbench.fit.status import Status
 from workbench.model import Density
 from workbench.model.labels import scalar_labels
 
-_CHOICE = ("Bernoulli", "Binomial", "Categorical", "Multinomial", "OrderedLogistic")
+_CHOICE = ("Bernoulli", "Binomial", "Categorical", "Multinomial", "OrderedLogistic", "Ordinal")
 _RIVAL = 3.0  # nats
 
 

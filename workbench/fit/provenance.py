@@ -58,6 +58,9 @@ def model_fingerprint(fn: Callable[..., Any]) -> str:
         text = inspect.getsource(inner)
     except (OSError, TypeError):
         text = repr(getattr(inner, "__qualname__", type(inner).__qualname__))
+    words = getattr(inner, "__doc__", None) or ""
+    if words not in text:  # functions of one source may say in words what sets them apart
+        text += words
     return hashlib.sha256(text.encode()).hexdigest()
 
 

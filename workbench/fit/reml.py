@@ -102,7 +102,7 @@ def fit_reml(
             f"REML of model '{name}' expects a density that is normal in its random and fixed "
             f"effects ({', '.join(chosen)}); got one whose curvature moves with them: use fit_mle"
         )
-    return _fit(objective, seed, num_starts, max_iterations, None)
+    return _fit(objective, seed, num_starts, max_iterations, None, "scales")
 
 
 def _is_normal(objective: Objective) -> bool:

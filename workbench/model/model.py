@@ -124,6 +124,9 @@ class Model:
     defaults : mapping, optional
         ``{"data": NAME}``: the built-in data set the model is shown on, and keyword arguments
         of ``compare``.
+    recipe : mapping, optional
+        ``family`` and ``priors`` of a model that was made from a formula
+        (:func:`~workbench.model.formula_model`), with which it can be made again.
 
     Examples
     --------
@@ -144,6 +147,7 @@ class Model:
     estimands: Callable[..., Mapping[str, Any]] | None = None
     estimand_dims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def description(self) -> str:

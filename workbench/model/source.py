@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.model.model import Model, as_model
@@ -27,6 +27,8 @@ class ModelSource:
         The docstring of the file, or of the function where the file has none.
     code : str
         The source of the function (empty where Python has none).
+    recipe : mapping
+        Family and priors of a model that was made from a formula (empty for others).
     """
 
     name: str
@@ -34,6 +36,7 @@ class ModelSource:
     file: str
     documentation: str
     code: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 def model_source(model: Model | Callable[..., Any]) -> ModelSource:
@@ -68,7 +71,7 @@ def model_source(model: Model | Callable[..., Any]) -> ModelSource:
     except (OSError, TypeError):  # an interactive function, a handler or a compiled one
         file, code = "", ""
     home = inspect.getmodule(inner)
-    in_file = bool(code) and getattr(home, "__file__", None) == file
+    in_file = bool(code) and not model.recipe and getattr(home, "__file__", None) == file
     page = inspect.getdoc(home) if in_file else None
     return ModelSource(
         name=model.name,
@@ -76,4 +79,5 @@ def model_source(model: Model | Callable[..., Any]) -> ModelSource:
         file=file if in_file else "",
         documentation=page or inspect.getdoc(inner) or "",
         code=inspect.cleandoc(code) if code[:1].isspace() else code,
+        recipe=dict(model.recipe),
     )

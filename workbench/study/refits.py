@@ -30,7 +30,7 @@ from workbench.fit.optimiser import lbfgs
 from workbench.fit.scaling import rescale
 from workbench.fit.terms import term_vector
 from workbench.model import Density
-from workbench.model.marginal import laplace_log_marginal
+from workbench.model.marginal import Marginal
 from workbench.model.simulation import with_observations, without_observations
 
 Kind = Literal["cases", "parametric"]
@@ -207,7 +207,6 @@ def _parametric(objective: Objective) -> tuple[Make, Replicate]:
     """Observations drawn at the estimate (random effects anew), and the likelihood at them."""
     density, q = objective.density, objective.effects.size
     names = density.names("observed")
-    blocks = objective.blocks if q else None
     parameters = density.names("parameter")
     if density.names("factor") or not names:
         raise FitError(
@@ -223,10 +222,12 @@ def _parametric(objective: Objective) -> tuple[Make, Replicate]:
         kinds = {n: found.observations[n].dtype for n in names}
         return {n: jnp.asarray(trace[n]["value"], dtype=kinds[n]) for n in names}
 
-    def replicate(theta: jax.Array, drawn: dict[str, jax.Array], arrays: Any) -> jax.Array:
+    def joint(theta: jax.Array, u: jax.Array, data: Any) -> jax.Array:
+        drawn, arrays = data
         here = Objective(density=with_observations(density, drawn), method="MLE")
-        if q == 0:
-            return here.log_joint(theta, jnp.zeros(0), arrays)
-        return laplace_log_marginal(lambda t, u: here.log_joint(t, u, arrays), theta, q, blocks)
+        return here.log_joint(theta, u, arrays)
 
-    return make, replicate
+    if q == 0:
+        return make, lambda theta, drawn, arrays: joint(theta, jnp.zeros(0), (drawn, arrays))
+    marginal = Marginal(log_joint=joint, num_effects=q, blocks=objective.marginal.blocks)
+    return make, lambda theta, drawn, arrays: marginal.log_marginal(theta, (drawn, arrays))
