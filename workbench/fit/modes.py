@@ -67,9 +67,11 @@ def fit_mle(
     ------
     FitError
         When ``quadrature`` is given without random effects, or when no maximum likelihood
-        estimate is defined: a latent site whose prior holds
-        parameters that the likelihood never sees (an undeclared random effect), or a latent site
-        hidden in an observation (imputation).
+        estimate is defined: a latent site whose prior holds parameters that the likelihood never
+        sees (an undeclared random effect), or a latent site hidden in an observation
+        (imputation).
+    ModelError
+        When ``quadrature`` is given and a group has several effects.
 
     Notes
     -----
@@ -297,7 +299,11 @@ def _fit(
             density,
             seed=seed,
             seconds=elapsed,
-            settings={"num_starts": num_starts, "max_iterations": max_iterations},
+            settings={
+                "num_starts": num_starts,
+                "max_iterations": max_iterations,
+                **({"quadrature": objective.num_points} if objective.effects.size else {}),
+            },
         ),
         density=density,
     )
