@@ -58,3 +58,24 @@ def test_fixed_effects_variances_and_log_likelihood():
         assert error == pytest.approx(certified[theirs]["se"], rel=1e-3)
     assert fit.llf == pytest.approx(case["log_likelihood"], abs=1e-3)  # printed to 3 decimals
     assert np.isfinite(fit.bse["pig_sd"])
+
+
+@pytest.mark.slow
+def test_restricted_maximum_likelihood_is_that_of_statsmodels():
+    import statsmodels.api as sm
+
+    frame = load_frame("mixed", "dietox")
+    codes, pigs = pd.factorize(frame["Pig"])
+    time, weight = frame["Time"].to_numpy(float), frame["Weight"].to_numpy(float)
+    data = {"time": time, "pig": codes, "num_pigs": len(pigs), "weight": weight}
+    model = Model(name="growth", fn=growth, random_effects=("u",))
+    fit = wb.fit_reml(model, data, num_starts=2)
+    peer = sm.MixedLM(weight, np.column_stack([np.ones(time.size), time]), codes).fit(
+        reml=True, gtol=1e-10
+    )
+    found = fit.params
+    # statsmodels stops by the gradient, where the estimates are within 1e-5 of the maximum
+    np.testing.assert_allclose(found[["intercept", "slope"]], peer.fe_params, rtol=1e-6)
+    np.testing.assert_allclose(found["sigma"] ** 2, peer.scale, rtol=1e-5)
+    np.testing.assert_allclose(found["pig_sd"] ** 2, peer.cov_re[0, 0], rtol=1e-5)
+    np.testing.assert_allclose(fit.llf, peer.llf, rtol=1e-9)
