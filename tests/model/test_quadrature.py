@@ -11,6 +11,7 @@ import pytest
 from scipy import integrate, stats
 
 import workbench as wb
+from tests.model.zoo import CASES, Case
 from workbench.errors import FitError, ModelError
 from workbench.fit.objective import Objective
 from workbench.model import Model, read_density
@@ -113,3 +114,25 @@ def test_what_quadrature_cannot_do_is_refused() -> None:
 
     with pytest.raises(FitError, match="quadrature=5 expects declared random effects"):
         wb.fit_mle(plain, data, quadrature=5)
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if "random effect" in c.roles.values()], ids=lambda c: c.id
+)
+def test_terms_add_up_to_the_joint_density(case: Case) -> None:
+    density = read_density(case.make(1.0), case.data)
+    objective = Objective(density=density, method="MLE")
+    theta = jnp.asarray(0.3 * RNG.normal(size=objective.free.size))
+    u = jnp.asarray(0.3 * RNG.normal(size=objective.effects.size))
+
+    def both(theta: jax.Array, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+        prior = density.log_terms(objective.place(theta, u)).log_prior
+        terms = objective.terms(theta, u, density.arrays)
+        return jnp.sum(terms), objective.log_joint(theta, u) + prior
+
+    found, truth = jax.jit(both)(theta, u)
+    # the kernel of the Gaussian process is ill-conditioned: its Cholesky factor is good to 1e-10
+    np.testing.assert_allclose(found, truth, rtol=1e-9)
+    # every effect is in one block, once
+    blocks = objective.marginal.blocks
+    assert sorted(blocks[blocks < u.size]) == list(range(u.size))

@@ -32,3 +32,22 @@ def test_fixed_effects_variances_and_log_likelihood():
         assert fit.bse[f"beta[{name}]"] == pytest.approx(certified[name]["se"], rel=1e-3)
     assert fit.llf == pytest.approx(case["log_likelihood"], abs=1e-3)  # printed to 3 decimals
     assert np.isfinite(fit.bse["sd[Intercept]"])
+
+
+@pytest.mark.slow
+def test_restricted_maximum_likelihood_is_that_of_statsmodels():
+    import statsmodels.api as sm
+
+    frame = load_frame("mixed", "dietox")
+    made = wb.formula_model("Weight ~ Time + (1|Pig)", frame)
+    found = wb.fit_reml(made.model, made.data, fixed=("beta",), num_starts=2)
+    design = sm.add_constant(frame["Time"].to_numpy(float))
+    peer = sm.MixedLM(frame["Weight"].to_numpy(float), design, frame["Pig"]).fit(
+        reml=True, gtol=1e-10
+    )
+    # statsmodels stops by the gradient, where the estimates are within 1e-5 of the maximum
+    fixed = found.params[["beta[Intercept]", "beta[Time]"]]
+    np.testing.assert_allclose(fixed, peer.fe_params, rtol=1e-6)
+    np.testing.assert_allclose(found.params["sigma"] ** 2, peer.scale, rtol=1e-5)
+    np.testing.assert_allclose(found.params["sd[Intercept]"] ** 2, peer.cov_re[0, 0], rtol=1e-5)
+    np.testing.assert_allclose(found.llf, peer.llf, rtol=1e-9)

@@ -29,6 +29,11 @@ class LaplaceError:
         By adaptive Gauss-Hermite quadrature, nats.
     num_points : int
         Its number of points in each group.
+
+    Examples
+    --------
+    >>> LaplaceError(laplace=-10.25, quadrature=-10.0, num_points=25).difference
+    0.25
     """
 
     laplace: float

@@ -70,9 +70,11 @@ def fit_mle(
     ------
     FitError
         When ``quadrature`` is given without random effects, or when no maximum likelihood
-        estimate is defined: a latent site whose prior holds
-        parameters that the likelihood never sees (an undeclared random effect), or a latent site
-        hidden in an observation (imputation).
+        estimate is defined: a latent site whose prior holds parameters that the likelihood never
+        sees (an undeclared random effect), or a latent site hidden in an observation
+        (imputation).
+    ModelError
+        When ``quadrature`` is given and a group has several effects.
 
     Notes
     -----
@@ -376,6 +378,7 @@ def _fit(
                 "num_starts": num_starts,
                 "max_iterations": max_iterations,
                 "starts": starts,
+                **({"quadrature": objective.num_points} if objective.effects.size else {}),
             },
         ),
         density=density,

@@ -151,8 +151,9 @@ class Objective:
         parts = list(found.log_probs.values())
         z = self.density.unflatten(self.place(theta, u))
         for name in self.density.names("random effect"):
-            transform = biject_to(found.supports[name])
-            parts.append(transform.log_abs_det_jacobian(z[name], found.values[name]))
+            transform, value = biject_to(found.supports[name]), found.values[name]
+            at = jnp.reshape(z[name], transform.inverse_shape(jnp.shape(value)))
+            parts.append(transform.log_abs_det_jacobian(at, value))
         return jnp.concatenate([jnp.ravel(x) for x in parts])
 
     def complete(self, theta: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:

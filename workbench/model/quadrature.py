@@ -89,8 +89,8 @@ def laplace_correction(
     ...     log_joint=lambda *a: jnp.sum(f(*a)), num_effects=1, blocks=blocks)
     >>> groups = Groups(blocks=blocks, of_term=np.array([0]))
     >>> error = laplace_correction(marginal, f, groups, 25, jnp.zeros(0), None)
-    >>> round(float(error), 6), round(1 - 0.5 * float(np.log(2 * np.pi)), 6)
-    (0.08106, 0.081061)
+    >>> round(float(error), 3), round(1 - 0.5 * float(np.log(2 * np.pi)), 3)
+    (0.081, 0.081)
     """
     of_term = checked_groups(groups, num_points)
     blocks, q = marginal.blocks, marginal.num_effects
