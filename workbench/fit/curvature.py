@@ -7,7 +7,9 @@ where a regular maximum loses about 2 nats:
 
 * no loss on both sides: a *null direction*, not identified;
 * no loss on one side: a *runaway direction*, the objective rises (or stays) to infinity;
-* a gain, with negative curvature: a saddle.
+* a gain, with negative curvature: a saddle;
+* a loss of a million nats on both sides: a *singular direction*, flat to second order only (a
+  hidden unit without weight, a curved ridge), whose standard error would mean nothing.
 
 The covariance is the inverse information on the remaining directions. It is never read along the
 others: a quantity that moves along them gets no standard error (see :func:`refusals`).
@@ -33,6 +35,7 @@ _PROBES = 2.0 * 4.0 ** np.arange(4)  # standard errors; the longer ones for flat
 _SHRINK = 40  # halvings of a probe that is not finite
 _PERFECT = 1e-6  # nats from the bound of a likelihood of choices
 _NO_LOSS = 1e-6  # nats; a regular maximum loses about 2
+_SINGULAR = 1e6  # nats
 _NULL = 1e-9  # eigenvalue in scaled coordinates, where an identified direction has about 1
 
 
@@ -49,7 +52,7 @@ class Curvature:
         Largest over smallest eigenvalue of the information scaled to a unit diagonal.
     null, runaway : numpy.ndarray
         Directions in unconstrained coordinates, columns of shape (P, n); runaway ones point to
-        where the objective does not fall.
+        where the objective does not fall. Singular directions are among the null ones.
     information, covariance : numpy.ndarray
         In unconstrained coordinates, shape (P, P); the covariance of the identified directions.
     status : Status
@@ -114,7 +117,9 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
     one_sided = no_loss.any(axis=0) & ~null
     sign = np.where(no_loss[0], 1.0, -1.0)
     negative = (eigenvalues < -_NULL) & ~null & ~one_sided
-    regular = ~(null | one_sided | negative | flat)
+    singular = (loss.min(axis=0) > _SINGULAR) & (eigenvalues > _NULL)
+    regular = ~(null | one_sided | negative | flat | singular)
+    undetermined = null | (flat & ~one_sided) | singular
     gain = float(max(0.0, -loss.min())) if size else 0.0
     basis = directions[:, regular]
     runaway = (directions * sign)[:, one_sided]
@@ -130,11 +135,11 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
     return Curvature(
         eigenvalues=eigenvalues,
         condition_number=_condition_number(pull.T @ info_w @ pull),
-        null=directions[:, null | (flat & ~one_sided)],
+        null=directions[:, undetermined],
         runaway=runaway,
         information=pull.T @ info_w @ pull,
         covariance=basis @ basis.T,
-        status=_status(optimum, null | (flat & ~one_sided), runaway, eigenvalues, gain),
+        status=_status(optimum, undetermined, runaway, eigenvalues, gain),
         gain=gain,
     )
 

@@ -50,7 +50,10 @@ def explain(
         return Status.UNBOUNDED, f"unbounded: the objective rises without end along {name}"
     if status is Status.NOT_IDENTIFIED:
         names = "; ".join(combination(d, labels) for d in curvature.null.T[:3])
-        return status, f"not identified: the objective is flat along {names}"
+        return status, (
+            f"not identified: the objective is flat along {names}; "
+            f"{_settling(curvature.null[:, 0], labels)}"
+        )
     if status is Status.SADDLE:
         return status, "stopped at a saddle"
     if status is Status.NOT_CONVERGED:
@@ -73,6 +76,19 @@ def _separated(separation: Separation, labels: list[str]) -> str:
     return (
         f"separated: quasi-completely, {name} predicts {predicted} of {total} outcomes and leaves "
         "the others alone, so the likelihood rises without end along it"
+    )
+
+
+def _settling(direction: np.ndarray, labels: list[str]) -> str:
+    """Say which data or which prior would settle a direction without information."""
+    weights = np.abs(direction) / np.abs(direction).max()
+    named = [labels[i] for i in np.argsort(-weights) if weights[i] > 1e-3][:4]
+    if len(named) == 1:
+        return f"the data say nothing of {named[0]}: drop it, or give it an informative prior"
+    all_of_them = f"{', '.join(named[:-1])} and {named[-1]}"
+    return (
+        f"data in which {all_of_them} act apart, or an informative prior on one of them, would "
+        "settle it"
     )
 
 

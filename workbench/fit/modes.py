@@ -211,7 +211,7 @@ def fit_firth(
     -------
     ModeFit
         Its ``method`` is ``Firth``; ``llf`` is the likelihood without the penalty, and
-        ``log_objective`` holds it. Standard errors are those of :math:`I(\theta)^{-1}`.
+        ``log_objective`` has it. Standard errors are those of :math:`I(\theta)^{-1}`.
 
     Raises
     ------

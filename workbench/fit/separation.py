@@ -94,7 +94,7 @@ def find_separation(predictors: Predictors) -> Separation | None:
     ...     side=np.array([-1, -1, 1]), owner=np.arange(3), linear=np.ones(2, dtype=bool),
     ...     links={"y": "logit"}))
     >>> found.complete, (found.direction / found.direction[1]).round(6).tolist()
-    (True, [-2.333333, 1.0])
+    (True, [-2.5, 1.0])
     """
     size = np.abs(predictors.design).max(axis=0)
     size[size == 0.0] = 1.0
