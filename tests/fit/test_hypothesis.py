@@ -289,6 +289,7 @@ def test_worse_larger_model_is_not_nested(linear_data: dict[str, np.ndarray]) ->
     assert "not nested" in made.reason
 
 
+@pytest.mark.slow
 def test_spread_of_random_effects_is_on_the_boundary() -> None:
     def flat(g: Any, y: Any = None) -> None:
         mu = numpyro.sample("mu", dist.Normal(0, 10))

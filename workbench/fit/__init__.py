@@ -5,6 +5,10 @@ from workbench.fit.hypothesis import HypothesisTest, likelihood_ratio_test
 from workbench.fit.laplace_error import LaplaceError, laplace_error
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_firth, fit_laplace, fit_map, fit_mle
+from workbench.fit.hypothesis import HypothesisTest
+from workbench.fit.mode import ModeFit
+from workbench.fit.modes import fit_laplace, fit_map, fit_mle
+from workbench.fit.nested import deviance_table, likelihood_ratio_test
 from workbench.fit.nuts import fit_nuts
 from workbench.fit.optima import Optima, basin_visits, find_optima
 from workbench.fit.prediction import Prediction

@@ -1,4 +1,4 @@
-r"""Tests of hypotheses: Wald, likelihood ratio and score; likelihood ratio of nested fits.
+r"""Tests of hypotheses about the terms of a fit: Wald, likelihood ratio and score.
 
 For :math:`H_0: R \theta = r` of k equations about the terms :math:`\theta(z)`, with log-likelihood
 :math:`\ell`, score U, the estimate :math:`\hat z` and the estimate under the hypothesis
@@ -48,7 +48,6 @@ from workbench.fit.information import (
 )
 from workbench.fit.linear_hypothesis import LinearHypothesis, read_hypothesis
 from workbench.fit.objective import Objective
-from workbench.fit.prediction import observed_value
 from workbench.fit.restricted import RestrictedOptimum, Surface, maximise_on
 from workbench.fit.status import Status
 from workbench.model import Density
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     from workbench.fit.mode import ModeFit
 
 TestKind = Literal["wald", "likelihood ratio", "score"]
-_MIXTURE = (
+BOUNDARY_LAW = (
     "on the boundary the likelihood ratio is a mixture of chi-squared distributions (chi-bar-"
     "square) and not chi-squared"
 )
@@ -174,7 +173,7 @@ def hypothesis_test(
         return replace(blank, reason=restricted.reason)
     if kind == "score":
         return _score(density, blank, restricted)
-    return _referred(blank, 2 * (fit.log_objective - restricted.value))
+    return refer(blank, 2 * (fit.log_objective - restricted.value))
 
 
 def _check_arguments(kind: str, cov_type: str | None, groups: Any) -> None:
@@ -206,14 +205,14 @@ def _not_testable(fit: ModeFit, read: LinearHypothesis, gradient: np.ndarray) ->
             if not low < value / row[i] < high:
                 return (
                     f"{table.index[i]} = {value / row[i]:g} is not inside its support, from "
-                    f"{low:g} to {high:g}; {_MIXTURE}"
+                    f"{low:g} to {high:g}; {BOUNDARY_LAW}"
                 )
     if np.linalg.matrix_rank(gradient / np.linalg.norm(gradient, axis=1)[:, None]) < len(gradient):
         return "the equations are not independent in the parameters of the model"
     return ""
 
 
-def _referred(blank: HypothesisTest, statistic: float) -> HypothesisTest:
+def refer(blank: HypothesisTest, statistic: float) -> HypothesisTest:
     """Refer a statistic to chi-squared; rounding may leave a zero just negative."""
     statistic = max(statistic, 0.0)
     return replace(blank, statistic=statistic, p_value=float(stats.chi2.sf(statistic, blank.df)))
@@ -236,7 +235,7 @@ def _wald(
         return replace(blank, reason=f"covariance '{blank.cov_type}' is singular along the test")
     scaled = difference / unit
     solved = np.linalg.solve(variance / np.outer(unit, unit), scaled)
-    return _referred(blank, float(scaled @ solved))
+    return refer(blank, float(scaled @ solved))
 
 
 def _under(fit: ModeFit, density: Density, read: LinearHypothesis) -> RestrictedOptimum:
@@ -278,7 +277,7 @@ def _score(
         if not inside:
             reason = "the observed information under the hypothesis is not positive definite"
             return replace(blank, reason=reason)
-        return _referred(blank, float(u @ np.linalg.solve(restricted.information, u)))
+        return refer(blank, float(u @ np.linalg.solve(restricted.information, u)))
     refusal = without_fisher_information(density)
     if refusal:
         return replace(blank, reason=f"{refusal}, with cov_type='observed'")
@@ -287,133 +286,4 @@ def _score(
     covariance, rank = inverse_from_factor(fisher_factor(density, z))
     if rank < u.size:
         return replace(blank, reason="the expected information under the hypothesis is singular")
-    return _referred(blank, float(u @ covariance @ u))
-
-
-# -- nested fits -----------------------------------------------------------------------------
-def likelihood_ratio_test(small: ModeFit, large: ModeFit) -> HypothesisTest:
-    r"""Likelihood-ratio test of a fit nested in another.
-
-    Parameters
-    ----------
-    small : ModeFit
-        The MLE of the smaller model.
-    large : ModeFit
-        The MLE of the larger model, to the same observations.
-
-    Returns
-    -------
-    HypothesisTest
-        With a reason, and no p-value, where a parameter lies on the boundary (of either fit, or
-        of the larger model under the smaller one: a spread of random effects), or the fits are
-        not maxima of nested models.
-
-    Raises
-    ------
-    FitError
-        When a fit is not an MLE, the observations differ, or the smaller model does not have
-        fewer parameters.
-
-    Notes
-    -----
-    :math:`\Lambda = 2 (\ell_{large} - \ell_{small})`, chi-squared with
-    :math:`P_{large} - P_{small}` degrees of freedom where the smaller model is true. That the
-    models are nested is for the caller to know; a larger model that fits worse is found out. On
-    the boundary the law is a mixture of chi-squared distributions, for one variance
-    half of :math:`\chi^2_0` and half of :math:`\chi^2_1`.
-
-    References
-    ----------
-    Wilks (1938), doi:10.1214/aoms/1177732360; Self and Liang (1987),
-    doi:10.1080/01621459.1987.10478472; Stram and Lee (1994), doi:10.2307/2533455.
-
-    Examples
-    --------
-    >>> import numpyro, numpyro.distributions as dist
-    >>> from workbench.fit import fit_mle, likelihood_ratio_test
-    >>> def fixed(y=None):
-    ...     mu = numpyro.sample("mu", dist.Normal(0, 10))
-    ...     numpyro.sample("y", dist.Normal(mu, 1), obs=y)
-    >>> def free(y=None):
-    ...     mu = numpyro.sample("mu", dist.Normal(0, 10))
-    ...     sigma = numpyro.sample("sigma", dist.HalfNormal(1))
-    ...     numpyro.sample("y", dist.Normal(mu, sigma), obs=y)
-    >>> data = {"y": [-2.0, 2.0, -2.0, 2.0]}
-    >>> made = likelihood_ratio_test(fit_mle(fixed, data), fit_mle(free, data))
-    >>> round(made.statistic, 6), made.df  # N (s^2 - 1 - log s^2), s^2 = 4
-    (6.454823, 1)
-    """
-    for which, fit in (("small", small), ("large", large)):
-        if fit.method != "MLE":
-            raise FitError(
-                f"a likelihood ratio expects two MLEs; got a {fit.method} for the {which} fit"
-            )
-    if not _same_observations(small, large):
-        raise FitError("a likelihood ratio expects two fits to the same observations; got others")
-    df = large.num_parameters - small.num_parameters
-    if df <= 0:
-        raise FitError(
-            "a likelihood ratio expects fewer parameters in the smaller model; got "
-            f"{small.num_parameters} and {large.num_parameters}"
-        )
-    blank = HypothesisTest(
-        hypothesis=f"{_name(small)} within {_name(large)}",
-        kind="likelihood ratio",
-        statistic=2 * (large.llf - small.llf),
-        df=df,
-        p_value=np.nan,
-    )
-    reason = _not_chi_squared(small, large, blank.statistic)
-    return replace(blank, reason=reason) if reason else _referred(blank, blank.statistic)
-
-
-def _name(fit: ModeFit) -> str:
-    return "a model" if fit.density is None else f"'{fit.density.model.name}'"
-
-
-def _same_observations(small: ModeFit, large: ModeFit) -> bool:
-    """Equal data, or equal observations beside other inputs."""
-    if small.provenance.data_fingerprint == large.provenance.data_fingerprint:
-        return True
-    if small.density is None or large.density is None:
-        return False
-    names = small.density.names("observed")
-    if not names or names != large.density.names("observed"):
-        return False
-    pairs = ((observed_value(small.density, n), observed_value(large.density, n)) for n in names)
-    return all(
-        a is not None and b is not None and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-        for a, b in pairs
-    )
-
-
-def _not_chi_squared(small: ModeFit, large: ModeFit, statistic: float) -> str:
-    for which, fit in (("smaller", small), ("larger", large)):
-        if fit.status is Status.AT_BOUNDARY:
-            return f"the {which} fit is {fit.detail}; {_MIXTURE}"
-        if not fit.status.ok and fit.status is not Status.SEVERAL_OPTIMA:
-            return f"the {which} fit is no regular maximum: {fit.detail}"
-    if statistic < -1e-6:
-        return (
-            f"the larger model fits worse by {-statistic / 2:.3g} nats: the models are not nested, "
-            "or a start is missing (num_starts=)"
-        )
-    spread = _scales(large) - _scales(small)
-    if spread and _effects(large) - _effects(small):
-        return (
-            f"the smaller model puts '{min(spread)}', a spread of random effects, on the "
-            f"boundary; {_MIXTURE}"
-        )
-    return ""
-
-
-def _effects(fit: ModeFit) -> set[str]:
-    return set() if fit.density is None else set(fit.density.names("random effect"))
-
-
-def _scales(fit: ModeFit) -> set[str]:
-    """Parameters with a lower bound."""
-    if fit.density is None:
-        return set()
-    parameters = fit.density.names("parameter")
-    return {x.name for x in fit.density.latents if x.scale == "log" and x.name in parameters}
+    return refer(blank, float(u @ covariance @ u))

@@ -1,4 +1,4 @@
-r"""Residuals, influence and the analysis of deviance of a mode fit.
+r"""Residuals and influence of the rows of a mode fit.
 
 With mean :math:`\mu_i`, variance :math:`v_i` and law :math:`F_i` of row i at the estimate:
 
@@ -36,7 +36,6 @@ from scipy import stats
 from workbench.errors import FitError, UsageError
 from workbench.fit.covariance import term_jacobian
 from workbench.fit.families import Family
-from workbench.fit.hypothesis import likelihood_ratio_test
 from workbench.fit.rows import Rows, leverages, read_rows, row_index, row_scores
 
 if TYPE_CHECKING:
@@ -162,68 +161,3 @@ def influence(fit: ModeFit) -> pd.DataFrame:
     )
     table.loc[~rows.kept] = np.nan
     return table
-
-
-def deviance_table(*fits: ModeFit) -> pd.DataFrame:
-    r"""Analysis of deviance of nested fits, each tested against the one before.
-
-    Parameters
-    ----------
-    *fits : ModeFit
-        Two MLEs or more, from the smallest model to the largest.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per fit: ``model``, ``num_parameters``, ``log_likelihood``, ``deviance`` (minus
-        twice the log-likelihood), and from the second fit on ``df``, ``statistic``, ``p_value``
-        and ``reason`` (why there is no p-value).
-
-    Raises
-    ------
-    UsageError
-        When fewer than two fits are given.
-    FitError
-        When a pair cannot be compared, see :func:`workbench.fit.likelihood_ratio_test`.
-
-    Notes
-    -----
-    Minus twice the log-likelihood differs from the deviance of a generalised linear model by a
-    constant of the data (the saturated model), which differences between fits do not see; it
-    exists for every model.
-
-    References
-    ----------
-    McCullagh and Nelder (1989), section 2.3, doi:10.1007/978-1-4899-3242-6.
-
-    Examples
-    --------
-    >>> import numpyro, numpyro.distributions as dist
-    >>> from workbench.fit import deviance_table, fit_mle
-    >>> def fixed(y=None):
-    ...     mu = numpyro.sample("mu", dist.Normal(0, 10))
-    ...     numpyro.sample("y", dist.Normal(mu, 1), obs=y)
-    >>> def free(y=None):
-    ...     mu = numpyro.sample("mu", dist.Normal(0, 10))
-    ...     sigma = numpyro.sample("sigma", dist.HalfNormal(1))
-    ...     numpyro.sample("y", dist.Normal(mu, sigma), obs=y)
-    >>> data = {"y": [-2.0, 2.0, -2.0, 2.0]}
-    >>> table = deviance_table(fit_mle(fixed, data), fit_mle(free, data))
-    >>> table[["model", "num_parameters", "df", "statistic"]].round(6).values.tolist()
-    [['fixed', 1, nan, nan], ['free', 2, 1.0, 6.454823]]
-    """
-    if len(fits) < 2:
-        raise UsageError(f"an analysis of deviance expects two fits or more; got {len(fits)}")
-    tests = [likelihood_ratio_test(a, b) for a, b in zip(fits[:-1], fits[1:], strict=True)]
-    return pd.DataFrame(
-        {
-            "model": [f.require_density().model.name for f in fits],
-            "num_parameters": [f.num_parameters for f in fits],
-            "log_likelihood": [f.llf for f in fits],
-            "deviance": [-2 * f.llf for f in fits],
-            "df": [np.nan, *(t.df for t in tests)],
-            "statistic": [np.nan, *(t.statistic for t in tests)],
-            "p_value": [np.nan, *(t.p_value for t in tests)],
-            "reason": ["", *(t.reason for t in tests)],
-        }
-    )
