@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -150,6 +151,7 @@ def test_a_direction_that_is_not_identified_is_open_on_both_sides() -> None:
     np.testing.assert_allclose([total.lower, total.upper], [2 - half, 2 + half], ROOT)
 
 
+@pytest.mark.slow
 def test_profile_of_the_marginal_likelihood() -> None:
     # eight schools: y_j ~ Normal(mu, sqrt(sigma_j^2 + tau^2)) with the effects integrated out
     data = wb.load_dataset("eight_schools")
@@ -170,9 +172,9 @@ def test_profile_of_the_marginal_likelihood() -> None:
     assert predicted.reason.startswith("predicted, not estimated")
 
 
-def test_what_a_profile_refuses(fit: wb.ModeFit, y: np.ndarray) -> None:
+def test_what_a_profile_refuses(fit: wb.ModeFit) -> None:
     with pytest.raises(FitError, match="expected a fit by fit_mle; got MAP"):
-        wb.profile_likelihood(wb.fit_map(normal, {"y": y}), "mu")
+        wb.profile_likelihood(replace(fit, method="MAP"), "mu")
     with pytest.raises(UsageError, match="got 'nu'"):
         wb.profile_likelihood(fit, "nu")
     with pytest.raises(UsageError, match="level expects a number between 0 and 1; got 95"):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
 import workbench as wb
-from models.eight_schools import MODEL as EIGHT_SCHOOLS
 from workbench.errors import FitError, UsageError
+from workbench.study.refits import num_cases
 
 # spatial perception of 26 children, test A (Efron and Tibshirani 1993, table 14.1)
 SPATIAL = np.array([
@@ -127,6 +129,20 @@ def test_same_seed_gives_the_same_numbers(fit: wb.ModeFit) -> None:
     assert not np.array_equal(first, other)
 
 
+def test_a_replicate_is_the_fit_of_its_rows() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=80)
+    y = (rng.uniform(size=80) < 1 / (1 + np.exp(-0.5 - x))).astype(int)
+    made = wb.bootstrap(wb.fit_mle(logistic, {"x": x, "y": y}), num=20, seed=9)
+    design = np.column_stack([np.ones(80), x])
+    for key, found in zip(jax.random.split(jax.random.key(9), 20), made.replicates.to_numpy(),
+                          strict=True):  # fmt: skip
+        rows = np.asarray(jax.random.randint(key, (80,), 0, 80))
+        peer = sm.Logit(y[rows], design[rows]).fit(disp=0, tol=1e-12)
+        # one Newton step from within 1e-4 standard errors
+        np.testing.assert_allclose(found, peer.params, atol=1e-7 * peer.bse.max())
+
+
 def test_separated_replicates_are_counted_and_left_out() -> None:
     # rows 4 and 5 alone overlap
     x = np.arange(10.0)
@@ -166,9 +182,19 @@ def test_what_a_bootstrap_refuses(fit: wb.ModeFit, cases: wb.Bootstrap) -> None:
         wb.bootstrap(fit, num=1)
     with pytest.raises(UsageError, match="got 'bca'"):
         cases.intervals(method="bca")  # type: ignore[arg-type]
-    schools = wb.fit_mle(EIGHT_SCHOOLS, wb.load_dataset("eight_schools"))
-    with pytest.raises(FitError, match="expects a regular maximum"):
-        wb.bootstrap(schools)
     x = jnp.array([-1.0, 1.0])
     with pytest.raises(FitError, match="expects a regular maximum.*separated"):
         wb.bootstrap(wb.fit_mle(logistic, {"x": x, "y": np.array([0, 1])}))
+
+
+def test_rows_that_are_not_cases_are_refused() -> None:
+    g, y = np.repeat(np.arange(12), 3), np.zeros(36)
+    effects = wb.Model(name="groups", fn=groups, random_effects=("u",))
+    with pytest.raises(FitError, match="'groups' has random effects, so its rows are not"):
+        num_cases(wb.read_density(effects, {"g": g, "y": y}))
+
+    def total(y: Any = None) -> None:
+        numpyro.sample("y", dist.Normal(numpyro.sample("mu", dist.Normal(0, 1)), 1), obs=y)
+
+    with pytest.raises(FitError, match="expect two or more rows in common to resample; got y: 1"):
+        num_cases(wb.read_density(total, {"y": 1.0}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,4 +115,4 @@ def test_what_the_row_refuses(y: np.ndarray) -> None:
     with pytest.raises(UsageError, match="level expects a number between 0 and 1; got 0"):
         wb.intervals(fit, level=0)
     with pytest.raises(FitError, match="expected a fit by fit_mle; got MAP"):
-        wb.intervals(wb.fit_map(normal, {"y": y}, num_starts=1))
+        wb.intervals(replace(fit, method="MAP"))

@@ -235,8 +235,11 @@ def lbfgs(
     z0: jax.Array,
     scales: jax.Array,
     arrays: Mapping[str, Any],
+    tolerance: float = 1e-7,
 ) -> tuple[jax.Array, ...]:
     """One round of L-BFGS from K points: point, value, gradient norm, count, path, whether done.
+
+    It is done when the gradient norm in scaled coordinates is below ``tolerance``.
 
     One loop evaluates the objective once per turn, whether the turn is a new step or a trial of
     the line search (bisection for the weak Wolfe conditions, Lewis and Overton 2013,
@@ -274,7 +277,7 @@ def lbfgs(
                 "high": jnp.asarray(jnp.inf),
                 "t": jnp.where(first, 1.0 / jnp.maximum(1.0, norm), 1.0),
                 "count": s["count"] + 1,
-                "stop": (norm < 1e-7) | little,
+                "stop": (norm < tolerance) | little,
             }
             old = {
                 **s,

@@ -170,8 +170,8 @@ def profile_likelihood(
 
     Examples
     --------
-    The rate of exponential waiting times 1, 2, 3: the ends solve
-    log(r / 2) - r / 2 + 1 = -chi2 / 6 in twice the rate r.
+    The rate of exponential waiting times 1, 2, 3: the ends solve log(u) - u + 1 = -chi2 / 6,
+    with u twice the rate.
 
     >>> import numpyro, numpyro.distributions as dist
     >>> from workbench.fit import fit_mle, profile_likelihood
@@ -180,7 +180,7 @@ def profile_likelihood(
     ...     numpyro.sample("y", dist.Exponential(rate), obs=y)
     >>> made = profile_likelihood(fit_mle(waiting, {"y": [1.0, 2.0, 3.0]}), "rate")
     >>> round(made.lower, 4), round(made.upper, 4)
-    (0.1241, 1.278)
+    (0.1243, 1.2965)
     """
     density = require_mle(fit, "a profile likelihood")
     require_level(level)
@@ -262,11 +262,11 @@ def _side(walk: _Walk, spacing: float) -> _Side:
         here = points[-1]
         there = walk.step(here, here.level + walk.sign * step)
         if there is None:
-            return _stopped(walk, points, "no maximum under the constraint was found")
+            return _stopped(points, "no maximum under the constraint was found")
         points.append(there)
         if there.value > walk.top.value + _HIGHER:
             gain = there.value - walk.top.value
-            return _stopped(walk, points, f"a maximum {gain:.2g} nats higher than the fit was met")
+            return _stopped(points, f"a maximum {gain:.2g} nats higher than the fit was met")
         if walk.root(there) >= walk.quantile:
             return _end(walk, points)
         way = abs(there.level - walk.top.level)
@@ -279,10 +279,10 @@ def _side(walk: _Walk, spacing: float) -> _Side:
             return _Side(points=tuple(points[1:]), end=walk.sign * np.inf, reason=reason)
         rate = walk.rate(there)
         step = min(spacing / rate, 2 * way) if np.isfinite(rate) else 2 * way
-    return _stopped(walk, points, f"the interval's end was not reached in {_MOST_STEPS} steps")
+    return _stopped(points, f"the interval's end was not reached in {_MOST_STEPS} steps")
 
 
-def _stopped(walk: _Walk, points: list[ConstrainedOptimum], reason: str) -> _Side:
+def _stopped(points: list[ConstrainedOptimum], reason: str) -> _Side:
     return _Side(points=tuple(points[1:]), end=np.nan, reason=reason)
 
 
@@ -300,11 +300,10 @@ def _end(walk: _Walk, points: list[ConstrainedOptimum]) -> _Side:
         inside = min(near.level, far.level) < level < max(near.level, far.level)
         found = walk.step(best, level if inside else 0.5 * (near.level + far.level))
         if found is None:
-            return _stopped(walk, points, "no maximum under the constraint was found")
+            return _stopped(points, "no maximum under the constraint was found")
         points.append(found)
         near, far = (near, found) if walk.root(found) >= walk.quantile else (found, far)
         best = found
-    if best is points[-1]:
-        # the curve keeps the end itself, not the trials on the way to it
-        points = [p for p in points if walk.root(p) < walk.quantile - 1e-3] + [best]
-    return _Side(points=tuple(p for p in points if p is not walk.top), end=best.level, reason="")
+    # the curve keeps the end itself, not the trials on the way to it
+    inner = [p for p in points[1:] if walk.root(p) < walk.quantile - 1e-3]
+    return _Side(points=(*inner, best), end=best.level, reason="")

@@ -21,8 +21,10 @@ Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 5.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -252,23 +254,28 @@ def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int 
     )
 
 
-def _influence(objective: Objective, fit: ModeFit, score: np.ndarray | None) -> np.ndarray:
-    """First-order change of each term with each row, or with each score given, shape (., Q)."""
-    density, free = objective.density, objective.free
-    effects = jnp.zeros(objective.effects.size)
+@lru_cache(maxsize=8)
+def _derivatives(objective: Objective) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Compiled gradients of the terms (Q, P), and scores of the rows (N, P), in theta."""
+    density, effects = objective.density, jnp.zeros(objective.effects.size)
 
-    def terms(t: jax.Array, arrays: dict[str, jax.Array]) -> jax.Array:
+    def terms(t: jax.Array, arrays: Any) -> jax.Array:
         return term_vector(density, objective.place(t, effects), arrays)
 
-    def rows(t: jax.Array, arrays: dict[str, jax.Array]) -> jax.Array:
+    def rows(t: jax.Array, arrays: Any) -> jax.Array:
         each = density.pointwise_log_likelihood(objective.place(t, effects), arrays).values()
         return sum((x.reshape(len(x), -1).sum(axis=1) for x in each), start=jnp.zeros(()))
 
+    return jax.jit(density.jacobian(terms)), jax.jit(density.jacobian(rows))
+
+
+def _influence(objective: Objective, fit: ModeFit, score: np.ndarray | None) -> np.ndarray:
+    """First-order change of each term with each row, or with each score given, shape (., Q)."""
+    arrays, free = objective.density.arrays, objective.free
     theta = jnp.asarray(fit.z[free])
-    gradient = np.asarray(jax.jit(density.jacobian(terms))(theta, density.arrays))
-    if score is None:
-        score = np.asarray(jax.jit(density.jacobian(rows))(theta, density.arrays))
-    return score @ fit.covariance[np.ix_(free, free)] @ gradient.T
+    terms, rows = _derivatives(objective)
+    score = np.asarray(rows(theta, arrays)) if score is None else score
+    return score @ fit.covariance[np.ix_(free, free)] @ np.asarray(terms(theta, arrays)).T
 
 
 def _acceleration(influence: np.ndarray, kind: Kind) -> np.ndarray:

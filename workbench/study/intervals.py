@@ -252,7 +252,7 @@ def intervals(
         ``bootstrap BCa``, ``equal-tailed``, ``HDI``; by default all that the source has a fit
         for.
     terms : sequence of str, optional
-        Terms, or sites for all of their elements; all by default.
+        Terms, or sites for all of their elements; all that the source reports by default.
     num : int
         Bootstrap replicates.
     bootstrap_kind : {"cases", "parametric"}
@@ -287,6 +287,8 @@ def intervals(
     """
     require_level(level)
     fits, refused = _fits(source)
+    if terms is None and isinstance(source, Comparison):
+        terms = source.terms
     wanted = _wanted(kinds, fits, refused)
     sources = Sources(
         fits=fits,

@@ -35,6 +35,7 @@ from workbench.model.simulation import with_observations, without_observations
 
 Kind = Literal["cases", "parametric"]
 _ELEMENTS = 2**19  # numbers held at once for each row of a batch of replicates
+_NEAR = 1e-4  # standard errors from the maximum, of which one Newton step leaves the square
 _SMALL = 1e-4  # Newton decrement, nats: a hundredth of a standard error
 _VANISHED = 1e-4  # information of a replicate, as a share of that at the estimate
 
@@ -159,7 +160,7 @@ def _refits(objective: Objective, kind: Kind) -> Callable[..., Any]:
             def in_theta(t: jax.Array, _: Any) -> jax.Array:
                 return replicate(t, made, arrays)
 
-            reached = lbfgs(in_theta, centre[None], scale[None], arrays)[0][0]
+            reached = lbfgs(in_theta, centre[None], scale[None], arrays, _NEAR)[0][0]
 
             def gradient(w: jax.Array) -> tuple[jax.Array, jax.Array]:
                 g = jax.grad(lambda v: in_theta(reached + scale @ v, arrays))(w)
