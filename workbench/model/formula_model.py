@@ -40,6 +40,14 @@ class FormulaModel:
     priors : DataFrame
         Columns ``term``, ``prior`` (text, as the model uses it) and ``source`` (``default`` or
         ``given``).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"y": [0.5, 2.0, 3.0, 7.0], "x": [0.0, 1.0, 2.0, 3.0]})
+    >>> made = formula_model("y ~ x", frame, family="gamma(log)")
+    >>> made.family, made.model.name, made.priors["term"].tolist()
+    ('gamma(log)', 'gamma', ['Intercept', 'x', 'shape'])
     """
 
     model: Model
@@ -117,9 +125,9 @@ def formula_model(
     >>> frame = pd.DataFrame({"y": [0, 1, 3, 5, 4], "x": [0.0, 1.0, 2.0, 3.0, 4.0]})
     >>> made = wb.formula_model("y ~ x", frame, family="poisson", priors={"x": "Normal(0, 1)"})
     >>> made.priors["prior"].tolist()
-    ['Normal(0, 5.12)', 'Normal(0, 1)']
+    ['Normal(0, 4.95)', 'Normal(0, 1)']
     >>> wb.fit_mle(made.model, made.data).params.round(4).to_dict()
-    {'beta[Intercept]': 0.117, 'beta[x]': 0.3734}
+    {'beta[Intercept]': -0.3167, 'beta[x]': 0.5118}
     """
     kind = find_family(family)
     columns = {"offset": offset, "weights": weights, "trials": trials}
