@@ -222,7 +222,7 @@ class InverseGaussian(dist.Distribution):
     Examples
     --------
     >>> print(f"{InverseGaussian(2.0, 3.0).log_prob(2.0):.12f}")  # log(3 / (16 pi)) / 2
-    -1.409353257763
+    -1.409353159711
     """
 
     arg_constraints = {"mu": constraints.positive, "shape_": constraints.positive}

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data import Dataset, Design
 from workbench.data.columns import first_row
 from workbench.data.design import Coded
-from workbench.data.formula import absent, group_terms
+from workbench.data.formula import group_terms
 from workbench.errors import DataError, ModelError, UsageError
 from workbench.model import autoscale
 from workbench.model.elementwise import About
@@ -20,6 +20,11 @@ from workbench.model.model import Model
 from workbench.model.prior_text import PriorText, read_prior
 from workbench.model.priors import coefficient_scale
 from workbench.model.regression import GroupEffects, Regression, regression_function
+from workbench.model.regression_priors import (
+    check_supports,
+    choose_priors,
+    default_priors,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +45,14 @@ class FormulaModel:
     priors : DataFrame
         Columns ``term``, ``prior`` (text, as the model uses it) and ``source`` (``default`` or
         ``given``).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"y": [0.5, 2.0, 3.0, 7.0], "x": [0.0, 1.0, 2.0, 3.0]})
+    >>> made = formula_model("y ~ x", frame, family="gamma(log)")
+    >>> made.family, made.model.name, made.priors["term"].tolist()
+    ('gamma(log)', 'gamma', ['Intercept', 'x', 'shape'])
     """
 
     model: Model
@@ -117,9 +130,9 @@ def formula_model(
     >>> frame = pd.DataFrame({"y": [0, 1, 3, 5, 4], "x": [0.0, 1.0, 2.0, 3.0, 4.0]})
     >>> made = wb.formula_model("y ~ x", frame, family="poisson", priors={"x": "Normal(0, 1)"})
     >>> made.priors["prior"].tolist()
-    ['Normal(0, 5.12)', 'Normal(0, 1)']
+    ['Normal(0, 4.95)', 'Normal(0, 1)']
     >>> wb.fit_mle(made.model, made.data).params.round(4).to_dict()
-    {'beta[Intercept]': 0.117, 'beta[x]': 0.3734}
+    {'beta[Intercept]': -0.3167, 'beta[x]': 0.5118}
     """
     kind = find_family(family)
     columns = {"offset": offset, "weights": weights, "trials": trials}
@@ -169,9 +182,9 @@ def rebuild(family: str, data: Dataset, priors: Mapping[str, str]) -> Model:
     coded = design.code()
     scale = autoscale.predictor_scale(coded, kind, design.response)
     groups = _groups(design, kind)
-    texts = _choose(_default_priors(coded, kind, scale, groups), priors)
+    texts = choose_priors(default_priors(coded, kind, scale, groups), priors)
     read = {term: read_prior(term, text) for term, text in texts.items()}
-    _check_kinds(read, design, kind, groups)
+    check_supports(read, design, groups)
     spec = Regression(
         family=kind,
         coefficients=tuple(read[label] for label in design.coefficients),
@@ -182,21 +195,17 @@ def rebuild(family: str, data: Dataset, priors: Mapping[str, str]) -> Model:
     )
     fn = regression_function(spec)
     fn.__doc__ = _documentation(design, kind, texts)
-    dims = {
-        key: value
-        for group in groups
-        for key, value in (
-            (f"u{group.suffix}", (group.level, group.effect)),
-            (f"cor{group.suffix}", (f"pair{group.suffix}",) if len(group.labels) > 2 else ()),
-        )
-        if key.startswith("u") or group.correlated
-    }
+    dims: dict[str, tuple[str, ...]] = {"cut": ("cut",)} if kind.name == "ordinal" else {}
+    for group in groups:
+        dims[f"u{group.suffix}"] = (group.level, group.effect)
+        if group.correlated and len(group.labels) > 2:
+            dims[f"cor{group.suffix}"] = (f"pair{group.suffix}",)
     return Model(
         name=kind.name if kind.link.name == kind.links[0] else f"{kind.name}-{kind.link.name}",
         fn=fn,
         observed=("y",),
         random_effects=tuple(f"u_unit{group.suffix}" for group in groups),
-        dims={**dims, **({"cut": ("cut",)} if kind.name == "ordinal" else {})},
+        dims=dims,
         recipe={"family": kind.label, "priors": texts},
     )
 
@@ -260,59 +269,7 @@ def _about(coded: Coded, family: Family, scale: autoscale.PredictorScale) -> Abo
     return About(centre, unit)
 
 
-# -- priors --------------------------------------------------------------------------------------
-
-
-def _default_priors(
-    coded: Coded, family: Family, scale: autoscale.PredictorScale, groups: list[GroupEffects]
-) -> dict[str, str]:
-    found = autoscale.coefficient_priors(coded, scale)
-    if family.name == "ordinal":
-        found["cut"] = autoscale.cut_prior(coded)
-    found |= autoscale.parameter_priors(family, scale)
-    for group in groups:
-        spreads = autoscale.spread_priors(coded.inputs[f"z{group.suffix}"], scale)
-        for label, text in zip(group.labels, spreads, strict=True):
-            found[f"sd{group.suffix}[{label}]"] = text
-        if group.correlated:
-            found[f"cor{group.suffix}"] = "LKJ(2)"
-    return found
-
-
-def _choose(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """The defaults with what was given in their place; ``sd`` stands for each ``sd[...]``."""
-    chosen = dict(defaults)
-    for key, text in given.items():
-        terms = [term for term in defaults if term == key or term.startswith(f"{key}[")]
-        if key in defaults:
-            terms = [key]
-        if not terms:
-            raise UsageError(f"a prior is given for '{key}', {absent(key, list(defaults))}")
-        chosen |= dict.fromkeys(terms, str(read_prior(key, text)))
-    return chosen
-
-
-def _check_kinds(
-    read: Mapping[str, PriorText], design: Design, family: Family, groups: list[GroupEffects]
-) -> None:
-    """Refuse a prior whose support is not that of its term."""
-    correlations = {f"cor{group.suffix}" for group in groups}
-    for term, prior in read.items():
-        if (prior.name == "LKJ") != (term in correlations):
-            expected = "LKJ(2)" if term in correlations else "a distribution, such as Normal(0, 1)"
-            raise UsageError(f"prior of '{term}' expects {expected}; got '{prior}'")
-        if term in correlations:
-            continue
-        if term == "cut":
-            if prior.name != "Normal":
-                raise UsageError(f"prior of 'cut' expects Normal(place, scale); got '{prior}'")
-            continue
-        real = term in design.coefficients
-        here = prior.distribution().support
-        low, high = (bool(np.all(here(np.asarray(value)))) for value in (-1e3, 1e3))
-        if not high or low != real:
-            kind = "all numbers" if real else "the positive numbers"
-            raise UsageError(f"prior of '{term}' expects a distribution over {kind}; got '{prior}'")
+# -- words ---------------------------------------------------------------------------------------
 
 
 def _table(model: Model, given: Mapping[str, str]) -> pd.DataFrame:
@@ -329,9 +286,6 @@ def _table(model: Model, given: Mapping[str, str]) -> pd.DataFrame:
             ],
         }
     )
-
-
-# -- words ---------------------------------------------------------------------------------------
 
 
 def _documentation(design: Design, family: Family, texts: Mapping[str, str]) -> str:

@@ -37,8 +37,9 @@ class PriorText:
 
     def __str__(self) -> str:
         """The text, such as ``Normal(0, 2.5)``."""
-        given = [f"{x:g}" for x in self.arguments]
-        return f"{self.name}({', '.join(given + [f'{k}={x:g}' for k, x in self.named.items()])})"
+        given = [_digits(x) for x in self.arguments]
+        given += [f"{key}={_digits(x)}" for key, x in self.named.items()]
+        return f"{self.name}({', '.join(given)})"
 
     def distribution(self) -> dist.Distribution:
         """The scalar distribution of NumPyro."""
@@ -97,6 +98,11 @@ def read_prior(term: str, text: str) -> PriorText:
         return read
     _check(term, text, read)
     return read
+
+
+def _digits(x: float) -> str:
+    """A number with every digit that it has."""
+    return repr(x).removesuffix(".0")
 
 
 def _number(node: ast.expr) -> float | None:
