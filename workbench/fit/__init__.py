@@ -1,13 +1,10 @@
 """Fits of one model: maximum likelihood, posterior modes, Laplace, NUTS."""
 
 from workbench.fit.draws import DrawsFit
-from workbench.fit.hypothesis import HypothesisTest, likelihood_ratio_test
+from workbench.fit.hypothesis import HypothesisTest
 from workbench.fit.laplace_error import LaplaceError, laplace_error
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_firth, fit_laplace, fit_map, fit_mle
-from workbench.fit.hypothesis import HypothesisTest
-from workbench.fit.mode import ModeFit
-from workbench.fit.modes import fit_laplace, fit_map, fit_mle
 from workbench.fit.nested import deviance_table, likelihood_ratio_test
 from workbench.fit.nuts import fit_nuts
 from workbench.fit.optima import Optima, basin_visits, find_optima
@@ -15,7 +12,6 @@ from workbench.fit.prediction import Prediction
 from workbench.fit.profile import Profile, profile_likelihood
 from workbench.fit.provenance import Provenance
 from workbench.fit.reml import fit_reml
-from workbench.fit.residuals import deviance_table
 from workbench.fit.status import Status
 
 __all__ = [
