@@ -15,7 +15,7 @@ from workbench.errors import FitError, UsageError
 from workbench.study.intervals import COLUMNS, shortest
 
 KINDS = [
-    "Wald", "Wald unconstrained", "profile", "bootstrap percentile", "bootstrap BCa",
+    "Wald", "Wald unconstrained", "sandwich", "profile", "bootstrap percentile", "bootstrap BCa",
     "equal-tailed", "HDI",
 ]  # fmt: skip
 
@@ -52,7 +52,7 @@ def few() -> wb.Intervals:
 def test_table_has_a_row_for_each_kind(many: wb.Intervals) -> None:
     assert list(many.table.columns) == list(COLUMNS)
     assert list(many.table["kind"]) == KINDS
-    assert list(many.table["type"]) == ["confidence"] * 5 + ["credible"] * 2
+    assert list(many.table["type"]) == ["confidence"] * 6 + ["credible"] * 2
     assert set(many.table["reason"]) == {""}
 
 
@@ -61,12 +61,16 @@ def test_all_agree_on_a_normal_mean_with_many_rows(many: wb.Intervals) -> None:
     unit = 2.0 / np.sqrt(1000)
     truth = np.array([3 - 1.959963985 * unit, 3 + 1.959963985 * unit])
     rows = many.rows("mu")[["lower", "upper"]]
-    np.testing.assert_allclose(rows.loc[KINDS[:3]], np.tile(truth, (3, 1)), rtol=1e-8)
+    exact = ["Wald", "Wald unconstrained", "profile"]
+    np.testing.assert_allclose(rows.loc[exact], np.tile(truth, (3, 1)), rtol=1e-8)
+    # the sd is 2 exactly, so HC1 has only its factor N / (N - 1)
+    wide = 3 + (truth - 3) * np.sqrt(1000 / 999)
+    np.testing.assert_allclose(rows.loc["sandwich"], wide, rtol=1e-8)
     # a 2.5 % quantile of 2000 draws has standard error sqrt(.025 * .975 / 2000) / 0.058 = 0.06;
     # of 4000 correlated ones no more; HDI ends wander more, along the flat of their length
     off = np.abs(rows.to_numpy() - truth) / unit
-    assert np.all(off[3:6] < 4 * 0.06)
-    assert np.all(off[6] < 0.5)
+    assert np.all(off[4:7] < 4 * 0.06)
+    assert np.all(off[7] < 0.5)
     assert many.findings == ()
 
 
@@ -84,6 +88,22 @@ def test_each_parting_is_named(few: wb.Intervals) -> None:
     assert "skewed" in str(few)
 
 
+def test_counts_that_vary_more_than_poissons_are_said_to() -> None:
+    def counts(y: Any = None) -> None:
+        mu = numpyro.sample("mu", dist.Gamma(1, 1))
+        numpyro.sample("y", dist.Poisson(mu), obs=y)
+
+    y = np.tile([0, 0, 1, 3, 11], 20)
+    made = wb.intervals(wb.fit_mle(counts, {"y": y}), kinds=["Wald unconstrained", "sandwich"])
+    (finding,) = made.findings
+    assert finding.code == "misspecification"
+    # on the log scale the errors are sqrt(1 / (N ybar)), and sqrt(s^2 / N) / ybar with s^2 the
+    # unbiased variance
+    errors = np.sqrt([1 / (100 * y.mean()), y.var(ddof=1) / 100 / y.mean() ** 2])
+    wald, sandwich = np.sinh(1.959963985 * errors)
+    assert finding.evidence["ratio"] == pytest.approx(sandwich / wald, rel=1e-8)
+
+
 def test_what_does_not_exist_has_a_reason() -> None:
     def logistic(x: Any, y: Any = None) -> None:
         b = numpyro.sample("b", dist.Normal(0, 10))
@@ -92,7 +112,7 @@ def test_what_does_not_exist_has_a_reason() -> None:
     x = np.array([-2.0, -1.0, 1.0, 2.0])
     made = wb.intervals(wb.fit_mle(logistic, {"x": x, "y": (x > 0).astype(int)}))
     rows = made.rows("b")
-    assert list(rows.index) == KINDS[:5]
+    assert list(rows.index) == KINDS[:6]
     assert rows.loc[["Wald", "bootstrap BCa"], ["lower", "upper"]].isna().all(axis=None)
     assert rows["reason"].astype(bool).all()
     assert "separated" in rows.loc["bootstrap BCa", "reason"]
@@ -110,8 +130,8 @@ def test_shortest_interval_of_exponential_draws_starts_at_zero() -> None:
 
 def test_what_the_row_refuses(y: np.ndarray) -> None:
     fit = wb.fit_mle(normal, {"y": y}, num_starts=1)
-    with pytest.raises(UsageError, match="kinds expects some of Wald.*got 'sandwich'"):
-        wb.intervals(fit, kinds=["sandwich"])
+    with pytest.raises(UsageError, match="kinds expects some of Wald.*got 'jackknife'"):
+        wb.intervals(fit, kinds=["jackknife"])
     with pytest.raises(UsageError, match="level expects a number between 0 and 1; got 0"):
         wb.intervals(fit, level=0)
     with pytest.raises(FitError, match="expected a fit by fit_mle; got MAP"):

@@ -6,6 +6,8 @@ kind                  type        built from
 Wald                  confidence  estimate and standard error, on the term's own scale
 Wald unconstrained    confidence  the same on the scale of the support, mapped (``conf_int``)
 profile               confidence  the likelihood, other parameters re-optimised
+sandwich              confidence  as Wald unconstrained, with errors that hold where the model is
+                                  wrong (HC1, see :mod:`workbench.fit.covariance`)
 bootstrap percentile  confidence  quantiles of refits
 bootstrap BCa         confidence  the same, corrected for bias and acceleration
 equal-tailed          credible    quantiles of the posterior draws
@@ -13,8 +15,8 @@ HDI                   credible    the shortest interval that holds the probabili
 ====================  ==========  ==============================================================
 
 At a normal likelihood with many rows they agree. They part where the likelihood is skewed (Wald
-against profile), where it is open or a support ends, and where prior and averaging over the
-posterior matter (credible against profile).
+against profile), where it is open or a support ends, where the model is wrong (sandwich against
+Wald), and where prior and averaging over the posterior matter (credible against profile).
 
 References
 ----------
@@ -164,6 +166,11 @@ def _wald_unconstrained(s: Sources) -> pd.DataFrame:
     return s.mle.summary(s.level).set_index("term")[["lower", "upper", "reason"]]
 
 
+def _sandwich(s: Sources) -> pd.DataFrame:
+    made = s.mle.summary(s.level, cov_type="HC1").set_index("term")
+    return made[["lower", "upper", "reason"]]
+
+
 def _profile(s: Sources) -> pd.DataFrame:
     rows = {t: {"lower": p.lower, "upper": p.upper, "reason": p.reason} for t, p in
             s.profiles.items()}  # fmt: skip
@@ -192,6 +199,7 @@ def _hdi(s: Sources) -> pd.DataFrame:
 _MAKERS: dict[str, tuple[str, Callable[[Sources], pd.DataFrame]]] = {
     "Wald": ("confidence", _wald),
     "Wald unconstrained": ("confidence", _wald_unconstrained),
+    "sandwich": ("confidence", _sandwich),
     "profile": ("confidence", _profile),
     _BOOTSTRAP[0]: ("confidence", _percentile),
     _BOOTSTRAP[1]: ("confidence", _bca),
@@ -248,7 +256,7 @@ def intervals(
     level : float
         Level of all of them.
     kinds : sequence of str, optional
-        ``Wald``, ``Wald unconstrained``, ``profile``, ``bootstrap percentile``,
+        ``Wald``, ``Wald unconstrained``, ``sandwich``, ``profile``, ``bootstrap percentile``,
         ``bootstrap BCa``, ``equal-tailed``, ``HDI``; by default all that the source has a fit
         for.
     terms : sequence of str, optional

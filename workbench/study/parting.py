@@ -6,6 +6,9 @@ number and its threshold:
 * *outside the support*: an end of the symmetric Wald interval is not a value of the term;
 * *open*: the likelihood never falls far enough on a side;
 * *skew*: :math:`(U - \hat\theta) / (\hat\theta - L)` is not near 1;
+* *misspecification*: the sandwich interval is not as long as Wald's on the same scale. Where the
+  model is right the ratio has standard error :math:`\sqrt{(\kappa - 1) / (4 N)}` for scores of
+  kurtosis :math:`\kappa`: three of them are allowed for, at the 9 of exponential rows;
 * *prior or averaging*: an end of the equal-tailed credible interval lies away from the profile's,
   in units of :math:`U - L`.
 """
@@ -21,6 +24,7 @@ from workbench.comparison import Finding, Severity
 from workbench.fit import DrawsFit, ModeFit
 
 SKEWED = 1.25  # ratio of the two arms of a profile interval
+MISSPECIFIED = 1.25  # ratio of the lengths of the sandwich and the Wald interval
 APART = 0.1  # of the profile interval's length: 0.4 standard errors at level 0.95
 PULLED = 0.1  # standard errors between the modes with and without the prior
 
@@ -59,6 +63,7 @@ def find_partings(
                 *_outside(str(term), ends, row),
                 *_open(str(term), ends, row),
                 *_skew(str(term), ends, float(row["estimate"])),
+                *_misspecified(str(term), ends, mle.nobs),
                 *_prior(str(term), ends, row, fits.get("MAP")),
             ]
     return tuple(found)
@@ -128,6 +133,29 @@ def _skew(term: str, ends: pd.DataFrame, estimate: float) -> Iterator[Finding]:
             f"{SKEWED:g}).",
             advice="Quote the profile or the BCa interval; a symmetric Wald interval is shifted.",
         )
+
+
+def _misspecified(term: str, ends: pd.DataFrame, num_rows: int) -> Iterator[Finding]:
+    """The rows vary more, or less, than the model says."""
+    if not {"Wald unconstrained", "sandwich"} <= set(ends.index):
+        return
+    length = ends["upper"] - ends["lower"]
+    ratio = float(length["sandwich"] / length["Wald unconstrained"])
+    limit = max(MISSPECIFIED, 1 + 3 * float(np.sqrt(2 / max(num_rows, 1))))
+    if not np.isfinite(ratio) or max(ratio, 1 / ratio) <= limit:
+        return
+    times, what = (ratio, "longer") if ratio > 1 else (1 / ratio, "shorter")
+    yield Finding(
+        code="misspecification",
+        severity=Severity.NOTE,
+        terms=(term,),
+        evidence={"ratio": ratio},
+        threshold=limit,
+        sentence=f"The sandwich interval of {term} is {times:.3g} times {what} than Wald's (limit "
+        f"{limit:.3g}): the rows do not vary about the model as it says.",
+        advice="Let the noise vary (its family, its spread, groups of rows), or quote the sandwich "
+        "interval; the posterior shares the model's error.",
+    )
 
 
 def _prior(
