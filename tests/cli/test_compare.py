@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from tests.cli.conftest import FAST
+from tests.cli.conftest import FAST, STRICT
 from workbench.cli import main
 from workbench.store import load
 
@@ -144,7 +144,7 @@ def test_a_model_file_runs_the_same_code(folder):
         "'employed ~ gnp', '--terms', 'sigma', '-q', *sys.argv[1:]]; "
         "runpy.run_module('models.linear', run_name='__main__')"
     )
-    command = [sys.executable, "-W", "error", "-c", code, *FAST]
+    command = [sys.executable, *STRICT, "-c", code, *FAST]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode in (0, 3), result.stderr
     assert load(folder / "runs/linear-longley/comparison.nc").terms == ["sigma"]
@@ -175,7 +175,7 @@ def on_a_terminal(words, folder, until=None, **environment):
     master, slave = pty.openpty()
     code = "import sys; sys.argv[0] = 'workbench'; from workbench.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code, *words], cwd=folder, stdin=subprocess.DEVNULL,
+        [sys.executable, *STRICT, "-c", code, *words], cwd=folder, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=slave, text=True, start_new_session=True,
         env={**os.environ, "COLUMNS": "120", "TERM": "xterm", **environment},
     )  # fmt: skip

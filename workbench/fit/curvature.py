@@ -8,8 +8,9 @@ where a regular maximum loses about 2 nats:
 * no loss on both sides: a *null direction*, not identified;
 * no loss on one side: a *runaway direction*, the objective rises (or stays) to infinity;
 * a gain, with negative curvature: a saddle;
-* a loss of a million nats on both sides: a *singular direction*, flat to second order only (a
-  hidden unit without weight, a curved ridge), whose standard error would mean nothing.
+* a loss of a nat within a thousandth of a standard error: a *singular direction*, flat to second
+  order only (a hidden unit without weight), whose standard error would mean nothing; so too a
+  ridge that loses a million nats two standard errors away, on which Newton's method did not end.
 
 The covariance is the inverse information on the remaining directions. It is never read along the
 others: a quantity that moves along them gets no standard error (see :func:`refusals`).
@@ -35,7 +36,8 @@ _PROBES = 2.0 * 4.0 ** np.arange(4)  # standard errors; the longer ones for flat
 _SHRINK = 40  # halvings of a probe that is not finite
 _PERFECT = 1e-6  # nats from the bound of a likelihood of choices
 _NO_LOSS = 1e-6  # nats; a regular maximum loses about 2
-_SINGULAR = 1e6  # nats
+_SINGULAR = 1e-3  # standard errors, where a regular maximum loses less than 1e-6 nats
+_RIDGE = 1e6  # nats at two standard errors, where a regular maximum loses about 2
 _NULL = 1e-9  # eigenvalue in scaled coordinates, where an identified direction has about 1
 
 
@@ -117,7 +119,9 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
     one_sided = no_loss.any(axis=0) & ~null
     sign = np.where(no_loss[0], 1.0, -1.0)
     negative = (eigenvalues < -_NULL) & ~null & ~one_sided
-    singular = (loss.min(axis=0) > _SINGULAR) & (eigenvalues > _NULL)
+    near = _losses(objective, optimum, _SINGULAR / _PROBES[0] * directions)[0]
+    ridge = (loss.min(axis=0) > _RIDGE) & (not _ended(optimum))
+    singular = ((near.min(axis=0) > 1.0) | ridge) & (np.abs(eigenvalues) > _NULL)
     regular = ~(null | one_sided | negative | flat | singular)
     undetermined = null | (flat & ~one_sided) | singular
     gain = float(max(0.0, -loss.min())) if size else 0.0
@@ -197,11 +201,12 @@ def _status(
         return Status.NOT_IDENTIFIED
     if eigenvalues.size and eigenvalues.min() < -_NULL:
         return Status.SADDLE
-    # the decrement cannot fall below the rounding of the objective itself
-    attainable = max(CONVERGED_DECREMENT, 1e-14 * abs(optimum.value))
-    if optimum.decrement > attainable or gain > 1e-3:
-        return Status.NOT_CONVERGED
-    return Status.CONVERGED
+    return Status.CONVERGED if _ended(optimum) and gain <= 1e-3 else Status.NOT_CONVERGED
+
+
+def _ended(optimum: Optimum) -> bool:
+    """Whether the decrement has fallen to rounding, that of the objective itself included."""
+    return optimum.decrement <= max(CONVERGED_DECREMENT, 1e-14 * abs(optimum.value))
 
 
 def _condition_number(information: np.ndarray) -> float:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from workbench.model import Density
 
 ChainMethod = Literal["parallel", "sequential", "vectorized"]
 _CHUNK = 100  # steps advanced by one call
+_POLL = 0.1  # seconds
 _STATISTICS = (
     "lp", "energy", "n_steps", "tree_depth", "acceptance_rate", "diverging", "step_size",
 )  # fmt: skip
@@ -186,13 +187,20 @@ def _run_all(
 ) -> tuple[list[list[Any]], bool]:
     """Run every chain; on an interrupt let each finish its chunk and keep what it has."""
     workers = num if chain_method == "parallel" else 1
+    futures: list[Future[list[Any]]] = []
+    interrupted = False
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(run, c) for c in range(num)]
         try:
-            return [f.result() for f in futures], False
+            futures += [pool.submit(run, c) for c in range(num)]
+            # waking now and then: the system may hand an interrupt to another thread than this one
+            while wait(futures, timeout=_POLL).not_done:
+                pass
         except KeyboardInterrupt:
             stop.set()
-            return [f.result() for f in futures], True
+            interrupted = True
+        if len(futures) < num:
+            raise KeyboardInterrupt  # before every chain had begun
+        return [f.result() for f in futures], interrupted
 
 
 def _merge(blocks: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
