@@ -83,11 +83,10 @@ def test_two_variances_with_one_row_per_group_are_one() -> None:
     assert slope == pytest.approx(0.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.3], ids=["exact", "noisy"])
-def test_a_unit_too_many_gets_no_standard_error(noise: float) -> None:
+def test_a_unit_too_many_gets_no_standard_error() -> None:
     # one unit made the data: of two, either one has no weight or the two share one place, and
     # the likelihood is flat to second order there
-    fit = wb.fit_mle(network, {"x": LINE, "y": np.tanh(1.5 * LINE) + noise * X1}, num_starts=6)
+    fit = wb.fit_mle(network, {"x": LINE, "y": np.tanh(1.5 * LINE)}, num_starts=6)
     assert fit.status is Status.NOT_IDENTIFIED
     assert "v[" in fit.detail
     assert fit.bse[["v[0]", "v[1]"]].isna().all()

@@ -379,7 +379,7 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
     arrays = objective.density.arrays
     scale, _ = rescale(objective, jnp.asarray(theta), arrays)
     path = [Point.at(objective, theta, scale)]
-    quiet, best = 0, np.inf
+    quiet, best, helps = 0, np.inf, True
     while len(path) < _NEWTON_STEPS and np.isfinite(path[-1].decrement):
         here = path[-1]
         # at rounding level the decrement stops falling: two quiet steps in a row end the search
@@ -391,9 +391,13 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
             theta_next, quiet, best = _leave_saddle(objective, here), 0, np.inf
         if theta_next is None:
             break
-        if here.decrement > 1e-2 or len(path) == 1 or here.spread > _SPREAD:
+        far = here.decrement > 1e-2 or len(path) == 1
+        if far or (here.spread > _SPREAD and helps):
             scale, _ = rescale(objective, jnp.asarray(theta_next), arrays)
         path.append(Point.at(objective, theta_next, scale))
+        # a spread that a scale of its own point leaves is rounding, which no other would mend
+        fitted = path[-1].scale is not here.scale
+        helps = helps and (far or not fitted or path[-1].spread <= _SPREAD)
     return path
 
 

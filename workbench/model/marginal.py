@@ -157,9 +157,11 @@ class Marginal:
             trial = self.joint(theta, u + move, data)
             rounding = 1e-13 * (1.0 + jnp.abs(value))
             better = jnp.isfinite(trial) & (trial >= value - rounding)
-            newton = better & (damping == 0)
-            decrement = jnp.where(newton, jnp.abs(g @ move), jnp.inf)
-            stalled = (decrement < _QUADRATIC) & (decrement >= 0.25 * before)
+            undamped, won = damping == 0, jnp.abs(g @ move)
+            decrement = jnp.where(better & undamped, won, jnp.inf)
+            # a small step that wins nothing has met the rounding of the density itself
+            lost = undamped & ~better & (won < _QUADRATIC)
+            stalled = lost | ((decrement < _QUADRATIC) & (decrement >= 0.25 * before))
             damping = jnp.where(
                 better,
                 jnp.where(damping > 1e-6, damping / 10, 0.0),
