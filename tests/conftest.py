@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -11,6 +12,12 @@ from hypothesis import settings
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # truths are stated for float64 on the CPU
 os.environ.setdefault("MPLBACKEND", "Agg")
+# most of a test's time is compilation, and most of that is XLA's optimisation; what is true of a
+# fit is true of it unoptimised. XLA_FLAGS="" runs the tests on the programs that users run
+_QUICK = "--xla_backend_optimization_level=0"
+if version("jaxlib") < "0.12":  # its older emitters compile in half the time; 0.12 has them no more
+    _QUICK += " --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", _QUICK)
 
 # examples are the same on every machine; a first call compiles, so no deadline is fair
 settings.register_profile("workbench", derandomize=True, database=None, deadline=None)

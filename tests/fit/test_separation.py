@@ -193,6 +193,21 @@ def test_poisson_cell_of_zeros_is_separated_and_the_rest_is_determined() -> None
     assert np.isnan(fit.bse["b[1]"])
 
 
+def test_a_probability_that_has_reached_its_limit_is_refused_a_standard_error() -> None:
+    # far out, exp(-x b) and its derivative in b are exactly 0 in float64: the delta method alone
+    # would quote an error of 0
+    model = Model(
+        name="limit",
+        fn=logit,
+        observed=("y",),
+        estimands=lambda values, inputs: {"p": jax.nn.sigmoid(1e6 * values["b"])},
+    )
+    fit = wb.fit_mle(model, {"x": [[-1.0], [-0.5], [0.5], [1.0]], "y": [0, 0, 1, 1]})
+    assert fit.status is Status.SEPARATED
+    assert fit.params["p[0]"] == 1.0
+    assert np.isnan(fit.bse["p[0]"])
+
+
 def test_a_component_on_one_point_is_unbounded() -> None:
     # the likelihood of a normal mixture has no maximum: a component on one observation, its
     # scale running to zero (Kiefer and Wolfowitz 1956)

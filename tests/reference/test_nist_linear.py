@@ -84,8 +84,11 @@ def fitted(name):
     terms = [f"beta[{j}]" for j in range(p)]
     covariance = exactly(fit.cov_params().loc[terms, terms])
     variance = np.einsum("ij,jk,ik->i", powers, covariance, powers)
-    return case, fit, (powers @ exactly(fit.values["beta"])).astype(float), np.sqrt(
-        variance.astype(float)
+    return (
+        case,
+        fit,
+        (powers @ exactly(fit.values["beta"])).astype(float),
+        np.sqrt(variance.astype(float)),
     )
 
 

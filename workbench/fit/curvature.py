@@ -286,7 +286,8 @@ def refusals(jacobian: np.ndarray, curvature: Curvature, labels: Sequence[str]) 
             )
     for direction in curvature.runaway.T:
         loading = np.abs(jacobian @ direction)
-        for q in np.flatnonzero(~(loading <= 0.01 * error)):  # also where there is no error
+        # where both are 0 a limit has been reached: a probability of exactly 0 or 1
+        for q in np.flatnonzero(~(loading < 0.01 * error)):
             reasons[q] = reasons[q] or (
                 "no finite optimum: the objective does not fall along "
                 + combination(direction, labels)
