@@ -28,7 +28,7 @@ def compare(
     terms: Sequence[str] | None = None,
     held_out: Any = None,
     fits: Mapping[str, ModeFit | DrawsFit] | None = None,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     num_warmup: int = 1000,
     num_samples: int = 1000,
     num_chains: int = 4,
@@ -55,8 +55,8 @@ def compare(
         Rows not used for fitting, for held-out scores.
     fits : mapping, optional
         Fits already made, by method; only the missing ones are fitted.
-    num_starts : int
-        Starts of each mode fit.
+    num_starts : int, optional
+        Starts of each mode fit, by default as in :func:`~workbench.fit.fit_mle`.
     num_warmup, num_samples, num_chains, chain_method, target_accept_prob
         As in :func:`~workbench.fit.fit_nuts`.
     progress, on_stage : callable, optional
@@ -140,7 +140,7 @@ def _mode_fits(
     density: Density,
     made: dict[str, ModeFit | DrawsFit],
     seed: int,
-    num_starts: int,
+    num_starts: int | None,
     stage: Callable[[str], None],
 ) -> tuple[dict[str, ModeFit | DrawsFit], dict[str, str]]:
     """Fit the missing modes; each posterior mode also starts from the mode before it."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit.compilation import compiled, keep_compiled_programs
+from workbench.fit.concavity import has_one_maximum
 from workbench.fit.curvature import Curvature, examine, refusals, run_off
 from workbench.fit.explanation import explain, scales_at_rounding, separation_of
 from workbench.fit.firth import undefined_penalty, unpenalised
@@ -25,12 +26,15 @@ from workbench.model import Density, LogTerms, Model, read_density
 from workbench.model.effects import mixed_effects
 
 
+_NUM_STARTS = 8
+
+
 def fit_mle(
     model: Model | Callable[..., Any] | Density,
     data: Any = None,
     *,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     quadrature: int = 1,
@@ -46,8 +50,11 @@ def fit_mle(
         Values by argument name (not for a Density).
     seed : int
         Seed of the random starts.
-    num_starts : int
-        Number of starts; the first is the centre of the unconstrained space.
+    num_starts : int, optional
+        Number of starts; the first is the centre of the unconstrained space. By default 8, and 1
+        where the likelihood is known to have one maximum (choices and Poisson counts with
+        predictors linear in the parameters on the canonical scale, normal regression; see
+        :mod:`workbench.fit.concavity`).
     max_iterations : int
         Bound on the L-BFGS iterations of each start.
     init : numpy.ndarray, optional
@@ -112,7 +119,7 @@ def fit_map(
     data: Any = None,
     *,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     starts: StartKind = "scales",
@@ -151,7 +158,7 @@ def fit_laplace(
     data: Any = None,
     *,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     starts: StartKind = "scales",
@@ -195,7 +202,7 @@ def fit_firth(
     data: Any = None,
     *,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     starts: StartKind = "scales",
@@ -304,12 +311,15 @@ def undefined_likelihood(density: Density) -> str:
 def _fit(
     objective: Objective,
     seed: int,
-    num_starts: int,
+    num_starts: int | None,
     max_iterations: int,
     init: Any,
     starts: StartKind,
 ) -> ModeFit:
     density = objective.density
+    if num_starts is None:
+        one = objective.method == "MLE" and has_one_maximum(density)
+        num_starts = 1 if one else _NUM_STARTS
     if num_starts < 1:
         raise FitError(f"num_starts expects at least 1; got {num_starts}")
     if objective.free.size == 0:

@@ -30,9 +30,10 @@ from workbench.fit.starts import StartKind, draw_starts
 _ROUND = 50  # L-BFGS iterations between two rescalings
 _NEWTON_STEPS = 100
 _SPREAD = 1e4  # of the curvatures in w, above which a scale is taken anew
-_HALVINGS = 2.0 ** -np.arange(12)
+_HALVINGS = 2.0 ** -np.arange(1, 12)
 _LEAPS = 4.0 ** np.arange(-5, 3)  # along negative curvature, in scaled coordinates
 CONVERGED_DECREMENT = 1e-12  # nats; a standard error's millionth part
+_NOTHING = 1e-24  # nats; a step that moves no twelfth digit of a standard error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +151,10 @@ def maximise(
         When the objective is not finite at any start.
     """
     arrays = objective.density.arrays
-    centre = jnp.zeros(objective.free.size)
-    scale, unit = rescale(objective, centre if init is None else jnp.asarray(init), arrays)
+    unit = np.ones(objective.free.size)
+    if num_starts > 1:
+        centre = jnp.zeros(unit.size)
+        unit = rescale(objective, centre if init is None else jnp.asarray(init), arrays)[1]
     if init is not None and can_score(objective):
         init = climb_by_scoring(objective, np.asarray(init, dtype=float), max_iterations)
     z0 = _starting_points(objective, key, unit, num_starts, init, kind)
@@ -391,16 +394,17 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
         # at rounding level the decrement stops falling: two quiet steps in a row end the search
         level = here.decrement < CONVERGED_DECREMENT and here.decrement >= 0.25 * best
         quiet, best = (quiet + 1 if level else 0), min(best, here.decrement)
-        ended = quiet >= 2 or here.decrement == 0.0
-        theta_next = None if ended else _line_search(objective, here)
-        if theta_next is None:
-            theta_next, quiet, best = _leave_saddle(objective, here), 0, np.inf
-        if theta_next is None:
+        ended = quiet >= 2 or here.decrement < _NOTHING
+        there = None if ended else _step(objective, here)
+        if there is None:
+            there, quiet, best = _leave_saddle(objective, here), 0, np.inf
+        if there is None:
             break
-        far = here.decrement > 1e-2 or len(path) == 1
+        far = here.decrement > 1e-2
         if far or (here.spread > _SPREAD and helps):
-            scale, _ = rescale(objective, jnp.asarray(theta_next), arrays)
-        path.append(Point.at(objective, theta_next, scale))
+            scale, _ = rescale(objective, jnp.asarray(there.theta), arrays)
+            there = Point.at(objective, there.theta, scale)
+        path.append(there)
         # a spread that a scale of its own point leaves is rounding, which no other would mend
         fitted = path[-1].scale is not here.scale
         helps = helps and (far or not fitted or path[-1].spread <= _SPREAD)
@@ -419,7 +423,7 @@ def newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarr
     return vectors @ (along / size), float(np.sum(along**2 / size))
 
 
-def _leave_saddle(objective: Objective, here: Point) -> np.ndarray | None:
+def _leave_saddle(objective: Objective, here: Point) -> Point | None:
     """A higher point along the direction of most negative curvature, if there is one."""
     eigenvalues, vectors = np.linalg.eigh(here.information)
     if eigenvalues.size == 0 or eigenvalues[0] >= -1e-6:
@@ -428,15 +432,25 @@ def _leave_saddle(objective: Objective, here: Point) -> np.ndarray | None:
     trials = here.theta + np.concatenate([_LEAPS, -_LEAPS])[:, None] * direction
     won = objective.values_at(trials) - here.value
     best = int(np.argmax(np.where(np.isfinite(won), won, -np.inf)))
-    return trials[best] if won[best] > 1e-9 * (1.0 + abs(here.value)) else None
+    if won[best] <= 1e-9 * (1.0 + abs(here.value)):
+        return None
+    return Point.at(objective, trials[best], here.scale)
 
 
-def _line_search(objective: Objective, here: Point) -> np.ndarray | None:
-    """Longest of the halved steps that wins enough; the whole step when rounding hides it."""
-    trials = here.theta + _HALVINGS[:, None] * (here.scale @ here.move)
-    won = objective.values_at(trials) - here.value
+def _step(objective: Objective, here: Point) -> Point | None:
+    """The Newton step, or the longest of its halves that wins enough; None where none does.
+
+    The whole step is tried alone: near a maximum it is nearly always taken, and its derivatives
+    are wanted next.
+    """
+    move = here.scale @ here.move
+    whole = Point.at(objective, here.theta + move, here.scale)
     rounding = 1e-13 * (1.0 + abs(here.value))
-    if here.decrement < 10 * rounding:
-        return trials[0] if won[0] >= -10 * rounding else None
+    if here.decrement < 10 * rounding:  # what it wins is hidden by rounding
+        return whole if whole.value - here.value >= -10 * rounding else None
+    if whole.value - here.value >= 1e-4 * here.decrement:
+        return whole
+    trials = here.theta + _HALVINGS[:, None] * move
+    won = objective.values_at(trials) - here.value
     enough = np.flatnonzero(won >= 1e-4 * _HALVINGS * here.decrement)
-    return trials[enough[0]] if enough.size else None
+    return Point.at(objective, trials[enough[0]], here.scale) if enough.size else None

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from workbench.data import Dataset
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _KEPT = 32  # structures whose programs are kept
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function, in JAX's words for an operation
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), jax.tree_util.PyTreeDef)
 
 
 @dataclass(frozen=True)
