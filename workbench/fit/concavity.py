@@ -16,6 +16,7 @@ from typing import Any
 import jax
 
 from workbench.fit.compilation import compiled
+from workbench.fit.objective import Objective
 from workbench.model import Density
 from workbench.model.affine import Form, forms
 from workbench.model.evaluation import evaluate
@@ -57,6 +58,11 @@ def has_one_maximum(density: Density) -> bool:
     True
     """
     return _known(density)
+
+
+def one_maximum(objective: Objective) -> bool:
+    """Whether an objective is a likelihood that is known to have one maximum."""
+    return objective.method == "MLE" and has_one_maximum(objective.density)
 
 
 @compiled

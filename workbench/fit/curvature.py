@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from workbench.fit.concavity import one_maximum
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import CONVERGED_DECREMENT, Optimum
 from workbench.fit.status import Status
@@ -120,9 +121,11 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
     one_sided = no_loss.any(axis=0) & ~null
     sign = np.where(no_loss[0], 1.0, -1.0)
     negative = (eigenvalues < -_NULL) & ~null & ~one_sided
-    near = _losses(objective, optimum, directions, _SINGULAR)[0]
-    ridge = (loss.min(axis=0) > _RIDGE) & (not _ended(optimum))
-    singular = ((near.min(axis=0) > 1.0) | ridge) & (np.abs(eigenvalues) > _NULL)
+    singular = (loss.min(axis=0) > _RIDGE) & (not _ended(optimum))
+    if not one_maximum(objective):  # a concave function has no such directions
+        near = _losses(objective, optimum, directions, _SINGULAR)[0]
+        singular |= near.min(axis=0) > 1.0
+    singular &= np.abs(eigenvalues) > _NULL
     regular = ~(null | one_sided | negative | flat | singular)
     undetermined = null | (flat & ~one_sided) | singular
     gain = float(max(0.0, -loss.min())) if size else 0.0

@@ -12,10 +12,13 @@ JMLR 25(72):1-58, arXiv:1507.02646.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from workbench.fit.compilation import compiled
 from workbench.fit.mode import ModeFit
 from workbench.fit.sampler import log_density_z
 from workbench.model import Density
@@ -49,8 +52,12 @@ def importance_pareto_k(
         return np.inf
     x = jax.random.normal(key, (num, density.size))
     z = laplace.z + x @ root.T
-    log_p = jax.jit(jax.vmap(lambda z, a: log_density_z(density, z, a), in_axes=(0, None)))
-    ratio = np.asarray(log_p(z, density.arrays) + 0.5 * jnp.sum(x**2, axis=1))
+    ratio = np.asarray(_log_density(density)(z, density.arrays) + 0.5 * jnp.sum(x**2, axis=1))
     from workbench import az
 
     return az.pareto_k(ratio)
+
+
+@compiled
+def _log_density(density: Density) -> Callable[..., jax.Array]:
+    return jax.jit(jax.vmap(lambda z, a: log_density_z(density, z, a), in_axes=(0, None)))

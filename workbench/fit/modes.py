@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit.compilation import compiled, keep_compiled_programs
-from workbench.fit.concavity import has_one_maximum
+from workbench.fit.concavity import one_maximum
 from workbench.fit.curvature import Curvature, examine, refusals, run_off
 from workbench.fit.explanation import explain, scales_at_rounding, separation_of
 from workbench.fit.firth import undefined_penalty, unpenalised
@@ -22,9 +23,9 @@ from workbench.fit.optimiser import Optimum, maximise
 from workbench.fit.provenance import provenance, stopwatch
 from workbench.fit.starts import StartKind
 from workbench.fit.status import Status
+from workbench.fit.terms import term_vector
 from workbench.model import Density, LogTerms, Model, read_density
 from workbench.model.effects import mixed_effects
-
 
 _NUM_STARTS = 8
 
@@ -318,8 +319,7 @@ def _fit(
 ) -> ModeFit:
     density = objective.density
     if num_starts is None:
-        one = objective.method == "MLE" and has_one_maximum(density)
-        num_starts = 1 if one else _NUM_STARTS
+        num_starts = 1 if one_maximum(objective) else _NUM_STARTS
     if num_starts < 1:
         raise FitError(f"num_starts expects at least 1; got {num_starts}")
     if objective.free.size == 0:
@@ -464,13 +464,12 @@ def _carry_to_estimands(
 @compiled
 def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tuple[str, ...]]:
     """Program for all that is reported at a mode, and the names of the estimands in order."""
-    density, free, effects = objective.density, objective.free, objective.effects
+    density, effects = objective.density, objective.effects
     order: list[str] = []  # a compiled program returns its dicts sorted by key
 
-    def flat(z: jax.Array, arrays: Any) -> jax.Array:
-        found = density.estimands(density.constrain(z, arrays), arrays)
-        order[:] = list(found)
-        return jnp.concatenate([jnp.ravel(found[name]) for name in order])
+    def names(z: jax.Array, arrays: Any) -> jax.Array:
+        order[:] = list(density.estimands(density.constrain(z, arrays), arrays))
+        return z
 
     def program(theta: jax.Array, arrays: Any) -> dict[str, Any]:
         z = objective.complete(theta, arrays)
@@ -480,7 +479,7 @@ def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tup
             "values": values,
             "log_terms": density.log_terms(z, arrays),
             "estimands": density.estimands(values, arrays),
-            "jacobian": density.jacobian(flat)(z, arrays),
+            "jacobian": density.jacobian(partial(term_vector, density))(z, arrays),
             "bounds": density.bounds(z, arrays),
         }
         if effects.size:
@@ -488,5 +487,5 @@ def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tup
             out["effect_information"] = objective.marginal.information(theta, z[effects], arrays)
         return out
 
-    jax.eval_shape(flat, jnp.zeros(density.size), density.arrays)
+    jax.eval_shape(names, jnp.zeros(density.size), density.arrays)
     return jax.jit(program), tuple(order)

@@ -28,6 +28,7 @@ from workbench.fit.scoring import can_score, climb_by_scoring
 from workbench.fit.starts import StartKind, draw_starts
 
 _ROUND = 50  # L-BFGS iterations between two rescalings
+_CLOSE, _NEAR = 1e-7, 1e-2  # standard errors from the maximum, where L-BFGS ends
 _NEWTON_STEPS = 100
 _SPREAD = 1e4  # of the curvatures in w, above which a scale is taken anew
 _HALVINGS = 2.0 ** -np.arange(1, 12)
@@ -164,7 +165,8 @@ def maximise(
             "finite at any starting point: expected a finite log density near the centre of the "
             "unconstrained space; check data against supports, or rescale the covariates"
         )
-    run = _climb(objective, z0, max_iterations)
+    # one start has no other to be told from: Newton's method takes over as soon as it converges
+    run = _climb(objective, z0, max_iterations, _NEAR if len(z0) == 1 else _CLOSE)
     best = int(np.nanargmax(np.where(np.isfinite(run.log_objective), run.log_objective, -np.inf)))
     polished = newton(objective, run.z[best])
     end = polished[-1]
@@ -186,7 +188,7 @@ def maximise(
     )
 
 
-def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
+def _climb(objective: Objective, z0: np.ndarray, max_iterations: int, tolerance: float) -> Starts:
     """L-BFGS from every start, in rounds; each round in coordinates rescaled where it begins."""
     arrays = objective.density.arrays
     program = _climber(objective)
@@ -195,7 +197,7 @@ def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
     for _ in range(-(-max_iterations // _ROUND)):
         scales = np.stack([rescale(objective, jnp.asarray(point), arrays)[0] for point in z])
-        ends = program(jnp.asarray(z), jnp.asarray(scales), arrays)
+        ends = program(jnp.asarray(z), jnp.asarray(scales), arrays, tolerance)
         z, value, norm, count, path_value, path_norm, done = (np.asarray(x) for x in ends)
         total += count
         for k, n in enumerate(count):
@@ -244,7 +246,7 @@ def lbfgs(
     z0: jax.Array,
     scales: jax.Array,
     arrays: Mapping[str, Any],
-    tolerance: float = 1e-7,
+    tolerance: float,
 ) -> tuple[jax.Array, ...]:
     """One round of L-BFGS from K points: point, value, gradient norm, count, path, whether done.
 

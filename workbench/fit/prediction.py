@@ -19,6 +19,7 @@ from numpyro import handlers
 from scipy import special
 
 from workbench.errors import ModelError
+from workbench.fit.compilation import compiled
 from workbench.model import Density
 from workbench.model.binding import Arguments, as_dataset
 from workbench.model.simulation import without_observations
@@ -158,8 +159,12 @@ def observed_value(density: Density, name: str) -> np.ndarray | None:
     kwargs = density.arguments.join()
     if any(kwargs.get(k) is None for k in density.observed_arguments):
         return None
-    program = jax.jit(lambda z, a: density.evaluate(z, a).observations[name])
-    return np.asarray(program(jnp.zeros(density.size), density.arrays))
+    return np.asarray(_observed(density, name)(jnp.zeros(density.size), density.arrays))
+
+
+@compiled
+def _observed(density: Density, name: str) -> Callable[..., jax.Array]:
+    return jax.jit(lambda z, arrays: density.evaluate(z, arrays).observations[name])
 
 
 def at_new_data(density: Density, new_data: Any) -> Density:

@@ -1,8 +1,9 @@
 """Binding data to a model function: which values are traced, which stay Python.
 
 Numerical arrays and Python's floats become arguments of compiled programs; everything else
-(strings, frames, whole numbers, which models use as sizes) stays static. A function that needs the *values* of its data
-while it is being traced (``np.unique(x)``, ``int(g.max())``) is bound with all of it constant.
+(strings, frames, whole numbers, which models use as sizes) stays static. A function
+that needs the *values* of its data while it is being traced (``np.unique(x)``, ``int(g.max())``)
+is bound with all of it constant.
 """
 
 from __future__ import annotations
