@@ -59,7 +59,9 @@ def test_a_regression_is_whitened() -> None:
     found = gate(LINEAR, data)
     assert found.whitened
     assert found.pareto_k < 0.7
-    assert found.verdict == f"whitened: Pareto k of the Laplace approximation is {found.pareto_k:.2f}"
+    assert (
+        found.verdict == f"whitened: Pareto k of the Laplace approximation is {found.pareto_k:.2f}"
+    )
     # L L' is the covariance of the coefficients, to leading order that of least squares
     fit = wb.fit_mle(LINEAR, data)
     least = fit.covariance[:3, :3]

@@ -167,9 +167,7 @@ class Sampler:
             stacked = {k: np.stack([m[k][:length] for m in merged]) for k in merged[0]}
         x, scale = stacked.pop("x"), np.asarray(self._target.scale)
         z = np.asarray(self._target.centre) + (x * scale if scale.ndim == 1 else x @ scale.T)
-        return Chains(
-            z=z, statistics={k: stacked[k] for k in STATISTICS}, interrupted=interrupted
-        )
+        return Chains(z=z, statistics={k: stacked[k] for k in STATISTICS}, interrupted=interrupted)
 
     def _advance_by_chunk(self, runner: int, steps_in_all: int, shown: int) -> None:
         """Advance one runner: a chain, or all of them in one program."""
@@ -199,7 +197,7 @@ class Sampler:
             )
 
     def _run_all(self, run: Callable[[int], None]) -> bool:
-        """Run every runner; on an interrupt let each finish its chunk. Say whether there was one."""
+        """Run every runner, and say whether an interrupt let each only finish its chunk."""
         workers = len(self._points) if self._method == "parallel" else 1
         futures: list[Future[None]] = []
         interrupted = False
@@ -224,7 +222,9 @@ class Sampler:
             saved[f"{runner}/done"] = np.asarray(point.done)
             for i, leaf in enumerate(jax.tree_util.tree_leaves(point.state)):
                 key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-                saved[f"{runner}/state/{i}"] = np.asarray(jax.random.key_data(leaf) if key else leaf)
+                saved[f"{runner}/state/{i}"] = np.asarray(
+                    jax.random.key_data(leaf) if key else leaf
+                )
             saved |= {f"{runner}/draws/{k}": v for k, v in _merge(point.blocks).items()}
         return saved
 
@@ -234,9 +234,7 @@ class Sampler:
             leaves, form = jax.tree_util.tree_flatten(point.state)
             found = [jnp.asarray(saved[f"{runner}/state/{i}"]) for i in range(len(leaves))]
             state = [
-                jax.random.wrap_key_data(new)
-                if jnp.issubdtype(old.dtype, jax.dtypes.prng_key)
-                else new
+                jax.random.wrap_key_data(new) if _is_key(old) else new
                 for old, new in zip(leaves, found, strict=True)
             ]
             start = f"{runner}/draws/"
@@ -246,6 +244,10 @@ class Sampler:
                 int(saved[f"{runner}/done"]),
                 (draws,) if draws else (),
             )
+
+
+def _is_key(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _first_steps(name: str, array: np.ndarray, steps: int) -> np.ndarray:
