@@ -57,6 +57,7 @@ _HOME = {
     "Intervals": "study",
     "bootstrap": "study",
     "intervals": "study",
+    "Checkpoint": "store",
     "load": "store",
     "save": "store",
     "write_report": "report",

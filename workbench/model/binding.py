@@ -1,8 +1,9 @@
 """Binding data to a model function: which values are traced, which stay Python.
 
-Numerical arrays become arguments of compiled programs; everything else (strings, frames, Python
-numbers, which models use as sizes) stays static. A function that needs the *values* of its data
-while it is being traced (``np.unique(x)``, ``int(g.max())``) is bound with all of it constant.
+Numerical arrays and Python's floats become arguments of compiled programs; everything else
+(strings, frames, whole numbers, which models use as sizes) stays static. A function
+that needs the *values* of its data while it is being traced (``np.unique(x)``, ``int(g.max())``)
+is bound with all of it constant.
 """
 
 from __future__ import annotations
@@ -159,15 +160,21 @@ class Arguments:
     _treedef: Any
 
     @classmethod
-    def split(cls, kwargs: Mapping[str, Any], form: Form = "traced") -> Arguments:
-        """Part keyword arguments (nested dicts and lists allowed) into arrays and the rest."""
+    def split(
+        cls, kwargs: Mapping[str, Any], form: Form = "traced", *, floats: bool = False
+    ) -> Arguments:
+        """Part keyword arguments (nested dicts and lists allowed) into arrays and the rest.
+
+        ``floats`` says whether Python's floats count as arrays without axes.
+        """
         flat, treedef = jax.tree_util.tree_flatten_with_path(dict(kwargs))
         arrays, leaves = {}, []
         for path, leaf in flat:
-            if _is_array(leaf):
+            if _is_array(leaf) or (floats and isinstance(leaf, float)):
                 name = f"{path[0].key}{jax.tree_util.keystr(path[1:])}"
                 arrays[name] = jnp.asarray(leaf)
-                leaves.append(_Slot(name=name, key=path[0].key, value=np.asarray(leaf)))
+                value, scalar = np.asarray(leaf), isinstance(leaf, float)
+                leaves.append(_Slot(name=name, key=path[0].key, value=value, scalar=scalar))
             else:
                 leaves.append(leaf)
         return cls(arrays=arrays, form=form, _leaves=tuple(leaves), _treedef=treedef)
@@ -180,6 +187,26 @@ class Arguments:
     def formed(self, form: Form) -> Arguments:
         """The same arguments in another form."""
         return replace(self, form=form)
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """Names of the arrays that were given as floats."""
+        slots = [x for x in self._leaves if isinstance(x, _Slot)]
+        return tuple(x.name for x in slots if x.scalar)
+
+    @property
+    def statics(self) -> tuple[Any, ...]:
+        """The values that are no arrays, the names of the arrays, and how they nest."""
+        names = [x.name if isinstance(x, _Slot) else x for x in self._leaves]
+        return (*names, self._treedef)
+
+    def without_values(self) -> Arguments:
+        """The same arguments with shapes for arrays, where these are not constants."""
+        if self.static:
+            return self
+        shapes: Any = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in self.arrays.items()}
+        leaves = [replace(x, value=None) if isinstance(x, _Slot) else x for x in self._leaves]
+        return replace(self, arrays=shapes, _leaves=tuple(leaves))
 
     def join(self, arrays: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Rebuild the keyword arguments, with other arrays of the same names if given."""
@@ -204,7 +231,8 @@ class Arguments:
 class _Slot:
     name: str
     key: str
-    value: np.ndarray
+    value: Any  # an array; None where only its shape is known
+    scalar: bool  # given as a float
 
 
 def _is_array(leaf: Any) -> bool:
