@@ -65,6 +65,18 @@ def statistic(draws: np.ndarray, name: str) -> tuple[float, float]:
     return value, az.mcse(draws, method=name)
 
 
+def _stated_error(values: Mapping[str, float], name: str, draws: np.ndarray) -> float:
+    """Monte Carlo error of a reference; of an sd, if need be, from that of the mean.
+
+    The mean's error says how many draws the reference is worth, M = (sd / mcse)^2; the sd's is
+    then sd sqrt((kurtosis - 1) / (4 M)).
+    """
+    if name == "sd" and "mcse_sd" not in values and "mcse_mean" in values:
+        shape = stats.kurtosis(draws, axis=None, fisher=False)
+        return values["mcse_mean"] * np.sqrt((shape - 1) / 4)
+    return values.get(f"mcse_{name}", 0.0)
+
+
 def deviations(
     samples: Mapping[str, np.ndarray], case: Mapping[str, Any]
 ) -> dict[tuple[str, str, str], float]:
@@ -78,6 +90,6 @@ def deviations(
                 if name not in values:
                     continue
                 ours, error = statistic(draws, name)
-                joint = np.hypot(error, values.get(f"mcse_{name}", 0.0))
+                joint = np.hypot(error, _stated_error(values, name, draws))
                 found[parameter, name, kind] = (ours - values[name]) / joint
     return found

@@ -52,4 +52,7 @@ def orange_data():
     return {"x": days, "Y": load_frame("classic_bugs", "orange").to_numpy(float)}
 
 
-CASES = {"birats": posterior(birats, birats_data), "orange": posterior(orange, orange_data)}
+CASES = {
+    "birats": posterior(birats, birats_data),
+    "orange": posterior(orange, orange_data, target_accept_prob=0.95),
+}
