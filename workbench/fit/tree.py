@@ -139,6 +139,28 @@ def estimand_table(
     return table, draws
 
 
+def quantile_mcse(draws: np.ndarray, prob: float) -> float:
+    """Monte Carlo standard error of a quantile of one term's draws, shape (C, S).
+
+    Parameters
+    ----------
+    draws : numpy.ndarray
+        Draws of one term.
+    prob : float
+        Probability of the quantile.
+
+    Returns
+    -------
+    float
+        ``nan`` for a constant, or for fewer than four draws.
+    """
+    from workbench import az
+
+    if draws.shape[1] < 4 or np.ptp(draws) == 0:
+        return np.nan
+    return float(az.mcse(draws, method="quantile", prob=prob))
+
+
 def _diagnostic(az: Any, name: str, draws: np.ndarray) -> float:
     """One diagnostic of one term; nan for a constant, or for fewer than four draws."""
     if draws.shape[1] < 4 or np.ptp(draws) == 0:

@@ -1,4 +1,4 @@
-r"""Simulation-based calibration: does the sampler draw from the posterior it claims to?
+r"""Simulation-based calibration: whether draws are from the posterior they claim to be of.
 
 Draw a truth from the prior and data from the model at it, fit those data, and rank the truth
 among L posterior draws,
@@ -73,14 +73,14 @@ class Calibration:
 
     Examples
     --------
-    >>> import numpyro, numpyro.distributions as dist
-    >>> import workbench as wb
-    >>> def normal(y=None):
-    ...     mu = numpyro.sample("mu", dist.Normal(0, 1))
-    ...     numpyro.sample("y", dist.Normal(mu, 1), obs=y)
-    >>> found = wb.calibrate(normal, {"y": [0.0, 0.0]}, num_simulations=4, num_draws=19)
-    >>> found.ranks.shape, list(found.table.index)
-    ((4, 2), ['mu', 'log-likelihood'])
+    Truths that always lie above the posterior:
+
+    >>> ranks = pd.DataFrame({"mu": np.full(50, 19)})
+    >>> fits = pd.DataFrame({"seed": np.arange(50), "status": Status.CONVERGED, "detail": ""})
+    >>> calibration_of(ranks, fits, model="normal", num_draws=19, seed=0).table.round(2)
+          p_value  mean_rank  spread
+    term
+    mu        0.0        1.0     0.0
     """
 
     model: str
@@ -164,7 +164,14 @@ def calibrate(
 
     Examples
     --------
-    See :class:`Calibration`.
+    >>> import numpyro, numpyro.distributions as dist
+    >>> import workbench as wb
+    >>> def normal(y=None):
+    ...     mu = numpyro.sample("mu", dist.Normal(0, 1))
+    ...     numpyro.sample("y", dist.Normal(mu, 1), obs=y)
+    >>> found = wb.calibrate(normal, {"y": [0.0, 0.0]}, num_simulations=2, num_draws=19)
+    >>> found.ranks.shape, list(found.table.index)
+    ((2, 2), ['mu', 'log-likelihood'])
     """
     for name, value, least in (
         ("num_simulations", num_simulations, 2),
@@ -232,8 +239,6 @@ def calibration_of(
 
     Examples
     --------
-    Truths that always lie above the posterior:
-
     >>> ranks = pd.DataFrame({"mu": np.full(50, 19)})
     >>> fits = pd.DataFrame({"seed": np.arange(50), "status": Status.CONVERGED, "detail": ""})
     >>> calibration_of(ranks, fits, model="normal", num_draws=19, seed=0).status.name
@@ -377,7 +382,7 @@ def _judge(table: pd.DataFrame, fits: pd.DataFrame) -> tuple[Status, str]:
         most = flagged.most_common(1)[0][0]
         first = fits.loc[fits["status"] == most].iloc[0]
         return most, (
-            f"{sum(flagged.values())} of {len(fits)} fits have a diagnostic against them (threshold "
-            f"{_FLAGGED:.0%}), such as that of seed {first['seed']}: {first['detail']}"
+            f"{sum(flagged.values())} of {len(fits)} fits have a diagnostic against them "
+            f"(threshold {_FLAGGED:.0%}), such as that of seed {first['seed']}: {first['detail']}"
         )
     return Status.CONVERGED, ""

@@ -1,4 +1,4 @@
-r"""Are ranks uniform? The distance of their distribution function from the diagonal, with bands.
+r"""Whether ranks are uniform: their distribution function against the diagonal, with bands.
 
 Of N ranks :math:`r_b`, each uniform on :math:`0, \dots, L` where all is well, the number below i
 is :math:`k_i \sim \mathrm{Bin}(N, i / (L + 1))` for each of :math:`i = 1, \dots, L`. The test

@@ -55,7 +55,7 @@ def epil_data():
 
 
 def equiv(order, Y=None):
-    """Two periods, two treatments in either order, ten subjects; is their ratio near one?"""
+    """Two periods, two treatments in either order, ten subjects: is the ratio near one."""
     mu, phi, pi = (numpyro.sample(name, dist.Normal(0, 1000)) for name in ("mu", "phi", "pi"))
     sigma = scale("sigma", 2)
     theta = numpyro.deterministic("theta", jnp.exp(phi))
