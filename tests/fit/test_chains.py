@@ -54,11 +54,14 @@ def test_a_constant_term_says_nothing(rng):
 
 def test_errors_of_every_figure(rng):
     # of n independent normals: sd / sqrt(n), sd / sqrt(2 n), and at a quantile p
-    # sqrt(p (1 - p) / n) / density there; 20 % covers the scatter of four chains of 1000
+    # sqrt(p (1 - p) / n) / density there, which rests on the few draws near that quantile: 60 %
     fit = draws_fit({"mu": rng.normal(size=(4, 1000))})
     errors = fit.monte_carlo_errors().loc["mu"]
     n = 4000
     end = np.sqrt(0.025 * 0.975 / n) / (np.exp(-0.5 * 1.96**2) / np.sqrt(2 * np.pi))
     expected = {"estimate": n**-0.5, "std_error": (2 * n) ** -0.5, "lower": end, "upper": end}
-    assert errors.to_dict() == pytest.approx(expected, rel=0.2)
+    assert errors[["estimate", "std_error"]].to_dict() == pytest.approx(
+        {k: expected[k] for k in ("estimate", "std_error")}, rel=0.1
+    )
+    assert errors.to_dict() == pytest.approx(expected, rel=0.6)
     assert list(fit.monte_carlo_errors(0.5).columns) == list(expected)
