@@ -61,6 +61,7 @@ _HOME = {
     "bootstrap": "study",
     "calibrate": "study",
     "intervals": "study",
+    "Checkpoint": "store",
     "load": "store",
     "save": "store",
     "write_report": "report",

@@ -10,6 +10,11 @@ import pandas as pd
 import workbench as wb
 import workbench.az as az
 from workbench.fit import Provenance, Status
+from workbench.fit.quantities import Groups
+
+
+def _incomplete() -> Groups:
+    raise AssertionError("a synthetic fit has no other groups")
 
 
 def draws_fit(
@@ -38,10 +43,10 @@ def draws_fit(
         }
     )
     return wb.DrawsFit(
-        datatree=az.from_dict({"posterior": dict(terms), "sample_stats": statistics}),
+        samples=dict(terms),
+        sample_stats=statistics,
         estimands=table.rename_axis("term"),
         estimand_draws=np.stack(list(terms.values()), axis=-1),
-        absent={},
         status=Status.CONVERGED,
         detail="",
         provenance=Provenance(
@@ -49,4 +54,5 @@ def draws_fit(
             data_fingerprint="", model_fingerprint="", settings={"max_tree_depth": 10},
         ),
         density=None,
+        complete=_incomplete,
     )  # fmt: skip

@@ -18,7 +18,8 @@ from models.eight_schools import MODEL as EIGHT_SCHOOLS
 from workbench import az
 from workbench.errors import FitError
 from workbench.fit import Status
-from workbench.fit.sampler import Progress, log_density_z
+from workbench.fit.kernel import log_density_z
+from workbench.fit.sampler import Progress
 
 Y = np.array([2, 0, 3, 1, 4, 2, 1])
 

@@ -101,6 +101,27 @@ regression = _options(
     click.option("--trials", metavar="COLUMN", expose_value=False, callback=_keep,
                  help="Numbers of trials of binomial counts."),
 )  # fmt: skip
+
+
+def _goal(ctx: click.Context, _: click.Parameter, words: tuple[str, ...]) -> Any:
+    goal = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            goal[name] = float(value)
+        except ValueError:
+            raise UsageError(f"--until expects NAME=VALUE, such as ess=400; got '{word}'") from None
+    return goal or None
+
+
+def _keeper(ctx: click.Context, _: click.Parameter, path: Path | None) -> Any:
+    if path is None:
+        return None
+    from workbench.store import Checkpoint
+
+    return Checkpoint(path)
+
+
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 fitting = _options(
@@ -114,14 +135,22 @@ fitting = _options(
                  help="Seed of everything random."),
 )  # fmt: skip
 sampling = _options(
-    click.option("--num-warmup", type=click.IntRange(1), help="Warm-up steps of a chain [1000]."),
+    click.option("--num-warmup", type=click.IntRange(1),
+                 help="Warm-up steps of a chain [1000; 100 where whitened]."),
     click.option("--num-samples", type=click.IntRange(1), help="Draws kept of a chain [1000]."),
     click.option("--num-chains", type=click.IntRange(1), help="Number of chains [4]."),
     click.option("--chain-method", type=click.Choice(["parallel", "sequential", "vectorized"]),
                  help="How the chains run [parallel on a CPU]."),
     click.option("--target-accept-prob", metavar="FLOAT",
                  type=click.FloatRange(0, 1, min_open=True, max_open=True),
-                 help="Acceptance that the step size is adapted to [0.8]."),
+                 help="Acceptance that the step size is adapted to [0.8; 0.7 where whitened]."),
+    click.option("--until", metavar="NAME=VALUE", multiple=True, callback=_goal,
+                 help="Draw until every term has it: ess=400, rhat=1.01; may be given twice."),
+    click.option("--max-samples", type=click.IntRange(1),
+                 help="With --until, the most draws of a chain [20000]."),
+    click.option("--checkpoint", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+                 callback=_keeper,
+                 help="Save the draws there as they are made; go on from there if it is there."),
 )  # fmt: skip
 shared = _options(as_json, quiet, debug)
 
@@ -190,7 +219,7 @@ def fit(
 
         watch.stage({"nuts": "NUTS", "laplace": "Laplace"}.get(method, method.upper()))
         if method == "nuts":
-            given = {**_settings(found, wb.fit_nuts), **given}
+            given = {**_settings(found, wb.fit_nuts, given), **given}
             result = wb.fit_nuts(found, dataset, seed=seed, progress=watch.chain, **given)
         else:
             fits = {"mle": wb.fit_mle, "map": wb.fit_map, "laplace": wb.fit_laplace}
@@ -252,7 +281,8 @@ def compare(
             train, test = dataset.split(1 - held_out, seed=seed)
         from workbench.comparison import compare as compare_fits
 
-        given = {**_settings(found, compare_fits), **_given(options)}
+        given = _given(options)
+        given = {**_settings(found, compare_fits, given), **given}
         comparison = compare_fits(
             found, train, seed=seed, level=level, terms=terms or None, held_out=test,
             progress=watch.chain, on_stage=watch.stage, **given,
@@ -294,7 +324,7 @@ def intervals(
         import workbench as wb
 
         if posterior:
-            given = _settings(found, wb.compare)
+            given = _settings(found, wb.compare, {})
             source = wb.compare(
                 found, dataset, seed=seed, level=level, progress=watch.chain,
                 on_stage=watch.stage, **given,
@@ -446,12 +476,15 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in options.items() if v is not None}
 
 
-def _settings(model: Model, function: Callable[..., Any]) -> dict[str, Any]:
+def _settings(
+    model: Model, function: Callable[..., Any], given: dict[str, Any]
+) -> dict[str, Any]:
     """Settings that a model recommends for itself, of those that a function takes."""
     import inspect
 
-    taken = inspect.signature(function).parameters
-    return {k: v for k, v in model.defaults.items() if k != "data" and k in taken}
+    left = {"data", *(["num_samples"] if "until" in given else [])}
+    taken = set(inspect.signature(function).parameters) - left
+    return {k: v for k, v in model.defaults.items() if k in taken}
 
 
 def _print(comparison: Comparison, json_: bool) -> int:

@@ -15,6 +15,7 @@ from workbench.comparison.scores import scores_table
 from workbench.comparison.table import estimates_table
 from workbench.errors import FitError, UsageError
 from workbench.fit import DrawsFit, ModeFit, Prediction, fit_laplace, fit_map, fit_mle, fit_nuts
+from workbench.fit.checkpoint import Keeper
 from workbench.fit.sampler import ChainMethod, Progress
 from workbench.model import Density, Model, read_density
 
@@ -29,11 +30,14 @@ def compare(
     held_out: Any = None,
     fits: Mapping[str, ModeFit | DrawsFit] | None = None,
     num_starts: int = 8,
-    num_warmup: int = 1000,
-    num_samples: int = 1000,
+    num_warmup: int | None = None,
+    num_samples: int | None = None,
     num_chains: int = 4,
     chain_method: ChainMethod | None = None,
-    target_accept_prob: float = 0.8,
+    target_accept_prob: float | None = None,
+    until: Mapping[str, float] | None = None,
+    max_samples: int = 20_000,
+    checkpoint: Keeper | None = None,
     progress: Callable[[Progress], None] | None = None,
     on_stage: Callable[[str], None] | None = None,
 ) -> Comparison:
@@ -57,7 +61,8 @@ def compare(
         Fits already made, by method; only the missing ones are fitted.
     num_starts : int
         Starts of each mode fit.
-    num_warmup, num_samples, num_chains, chain_method, target_accept_prob
+    num_warmup, num_samples, num_chains, chain_method, target_accept_prob, until, max_samples, \
+    checkpoint
         As in :func:`~workbench.fit.fit_nuts`.
     progress, on_stage : callable, optional
         Called with the sampler's progress, and with the name of each stage as it begins.
@@ -102,6 +107,9 @@ def compare(
             num_chains=num_chains,
             chain_method=chain_method,
             target_accept_prob=target_accept_prob,
+            until=until,
+            max_samples=max_samples,
+            checkpoint=checkpoint,
             laplace=laplace if isinstance(laplace, ModeFit) else None,
             progress=progress,
         )

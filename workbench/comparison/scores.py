@@ -90,7 +90,10 @@ def leave_one_out(fit: DrawsFit) -> Any:
 def _loo_rows(fit: DrawsFit, random_effects: bool) -> list[tuple[Any, ...]]:
     result = leave_one_out(fit)
     if result is None:
-        why = "needs a finite log-likelihood of two observations or more, and 25 draws per chain"
+        why = fit.absent.get(
+            "log_likelihood",
+            "needs a finite log-likelihood of two observations or more, and 25 draws per chain",
+        )
         return [("elpd_loo", "NUTS", np.nan, np.nan, why)]
     k = np.asarray(result.pareto_k)
     bad = int((k > result.good_k).sum())

@@ -1,6 +1,6 @@
-"""Compiled programs kept between runs, in the user's cache folder.
+"""Compiled programs: kept between calls by :func:`compiled`, and between runs on disk.
 
-JAX's persistent compilation cache saves most of the time of a second run. It is on unless the
+A program takes the data as arguments, so that one serves all data of one shape. JAX's persistent compilation cache saves most of the time of a second run of Python. It is on unless the
 environment says ``WORKBENCH_CACHE=0``; ``JAX_COMPILATION_CACHE_DIR`` chooses another folder. An
 unreadable or unwritable cache costs a warning, never a fit.
 """
@@ -9,10 +9,66 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import cache
+from collections.abc import Callable
+from functools import cache, lru_cache, wraps
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import jax
+
+_KEPT = 16  # programs of one kind: an executable takes megabytes
+
+
+class HasTwin(Protocol):
+    """What programs are made for: a density, or an objective."""
+
+    @property
+    def twin(self) -> Any:
+        """The one of its structure that holds no data."""
+        ...
+
+
+S = TypeVar("S", bound=HasTwin)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def compiled(make: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make programs once for all data of one structure, and keep them.
+
+    Parameters
+    ----------
+    make : callable
+        Takes a density or an objective, and hashable settings; returns ``jax.jit`` programs that
+        take the data as arguments, in the form of ``density.arrays``. It is given the *twin*
+        (:func:`workbench.model.structure.twin_of`), so that no data can be held by mistake.
+
+    Returns
+    -------
+    callable
+        The same function, which returns what it made before for the same structure and settings.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
+    >>> from workbench.model import read_density
+    >>> @compiled
+    ... def likelihood(density):
+    ...     return jax.jit(lambda z, arrays: density.log_terms(z, arrays).log_likelihood)
+    >>> def coin(y=None):
+    ...     p = numpyro.sample("p", dist.Beta(1, 1))
+    ...     numpyro.sample("y", dist.Bernoulli(p), obs=y)
+    >>> one, other = (read_density(coin, {"y": y}) for y in ([1, 0], [1, 1]))
+    >>> likelihood(one) is likelihood(other)
+    True
+    """
+    kept = lru_cache(maxsize=_KEPT)(make)
+
+    @wraps(make)
+    def find(subject: S, *args: P.args, **kwargs: P.kwargs) -> T:
+        return kept(subject.twin, *args, **kwargs)
+
+    return find  # pyright: ignore[reportReturnType]
 
 
 def cache_folder() -> Path:

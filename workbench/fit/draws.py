@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import pandas as pd
 from workbench.errors import FitError
 from workbench.fit.prediction import Prediction, predict_from_draws
 from workbench.fit.provenance import Provenance
+from workbench.fit.quantities import Groups
 from workbench.fit.status import Status
 from workbench.fit.tree import quantile_mcse
 from workbench.model import Density
@@ -27,18 +28,15 @@ class DrawsFit:
     ----------
     method : str
         ``NUTS``.
-    datatree : xarray.DataTree
-        ArviZ's groups: ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
-        ``posterior_predictive``, ``prior``, ``prior_predictive``, ``observed_data``,
-        ``constant_data``, with named dimensions and labels. Groups that could not be computed
-        are absent and named in ``absent``.
+    samples : dict of str to numpy.ndarray
+        Draws of every latent and deterministic site, shape (C, S, ...).
+    sample_stats : dict of str to numpy.ndarray
+        Sampler statistics, shape (C, S).
     estimands : pandas.DataFrame
         One row per term: ``estimate`` (posterior mean), ``std_error`` (posterior sd),
         ``mcse_mean``, ``mcse_sd``, ``ess_bulk``, ``ess_tail``, ``r_hat``, ``role``; index term.
     estimand_draws : numpy.ndarray
         Draws of the terms, shape (C, S, Q).
-    absent : dict of str to str
-        Reason for each missing group.
     status : Status
         How the sampling went.
     detail : str
@@ -47,6 +45,8 @@ class DrawsFit:
         Versions, seed, time, settings.
     density : Density or None
         The model at its data; ``None`` when loaded without a model.
+    complete : callable
+        Makes ``datatree`` and ``absent`` when they are first asked for.
 
     Examples
     --------
@@ -58,24 +58,34 @@ class DrawsFit:
     """
 
     method: Literal["NUTS"] = "NUTS"
-    datatree: Any
+    samples: dict[str, np.ndarray]
+    sample_stats: dict[str, np.ndarray]
     estimands: pd.DataFrame
     estimand_draws: np.ndarray
-    absent: Mapping[str, str]
     status: Status
     detail: str
     provenance: Provenance
     density: Density | None
+    complete: Callable[[], Groups]
 
     @cached_property
-    def samples(self) -> dict[str, np.ndarray]:
-        """Draws of every latent and deterministic site, shape (C, S, ...)."""
-        return {str(k): v.to_numpy() for k, v in self.datatree["posterior"].data_vars.items()}
+    def _groups(self) -> Groups:
+        return self.complete()
 
-    @cached_property
-    def sample_stats(self) -> dict[str, np.ndarray]:
-        """Sampler statistics, shape (C, S)."""
-        return {str(k): v.to_numpy() for k, v in self.datatree["sample_stats"].data_vars.items()}
+    @property
+    def datatree(self) -> Any:
+        """ArviZ's groups, an ``xarray.DataTree`` with named dimensions and labels.
+
+        ``posterior``, ``sample_stats``, ``log_likelihood``, ``log_prior``,
+        ``posterior_predictive``, ``prior``, ``prior_predictive``, ``observed_data``,
+        ``constant_data``. Groups that could not be computed are absent and named in ``absent``.
+        """
+        return self._groups.datatree
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """Reason for each missing group of ``datatree``."""
+        return self._groups.absent
 
     @property
     def num_chains(self) -> int:

@@ -13,11 +13,10 @@ JMLR 25(72):1-58, arXiv:1507.02646.
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from workbench.fit.batches import batch_size, in_batches, log_densities
 from workbench.fit.mode import ModeFit
-from workbench.fit.sampler import log_density_z
 from workbench.model import Density
 
 
@@ -47,10 +46,10 @@ def importance_pareto_k(
         root = sd[:, None] * np.linalg.cholesky(laplace.covariance / np.outer(sd, sd))
     except np.linalg.LinAlgError:
         return np.inf
-    x = jax.random.normal(key, (num, density.size))
-    z = laplace.z + x @ root.T
-    log_p = jax.jit(jax.vmap(lambda z, a: log_density_z(density, z, a), in_axes=(0, None)))
-    ratio = np.asarray(log_p(z, density.arrays) + 0.5 * jnp.sum(x**2, axis=1))
+    x = np.asarray(jax.random.normal(key, (num, density.size)))
+    program, arrays = log_densities(density), density.arrays
+    log_p = in_batches(lambda z: program(z, arrays), batch_size(density), laplace.z + x @ root.T)
+    ratio = log_p + 0.5 * np.sum(x**2, axis=1)
     from workbench import az
 
     return az.pareto_k(ratio)

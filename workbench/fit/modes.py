@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
-from workbench.fit.compilation import keep_compiled_programs
+from workbench.fit.compilation import compiled, keep_compiled_programs
 from workbench.fit.curvature import Curvature, examine, refusals, run_off
 from workbench.fit.explanation import explain, scales_at_rounding, separation_of
 from workbench.fit.firth import undefined_penalty, unpenalised
@@ -392,30 +392,8 @@ def _carry_to_estimands(
     density, arrays = objective.density, objective.density.arrays
     free, effects = objective.free, objective.effects
 
-    order: list[str] = []  # a compiled program returns its dicts sorted by key
-
-    def flat(z: jax.Array, arrays: Any) -> jax.Array:
-        found = density.estimands(density.constrain(z, arrays), arrays)
-        order[:] = list(found)
-        return jnp.concatenate([jnp.ravel(found[name]) for name in order])
-
-    def program(theta: jax.Array, arrays: Any) -> dict[str, Any]:
-        z = objective.complete(theta, arrays)
-        values = density.constrain(z, arrays)
-        out: dict[str, Any] = {
-            "z": z,
-            "values": values,
-            "log_terms": density.log_terms(z, arrays),
-            "estimands": density.estimands(values, arrays),
-            "jacobian": density.jacobian(flat)(z, arrays),
-            "bounds": density.bounds(z, arrays),
-        }
-        if effects.size:
-            out["response"] = jax.jacfwd(lambda t: objective.complete(t, arrays))(theta)
-            out["effect_information"] = objective.marginal.information(theta, z[effects], arrays)
-        return out
-
-    got = jax.tree_util.tree_map(np.asarray, jax.jit(program)(jnp.asarray(optimum.theta), arrays))
+    program, order = _estimands(objective)
+    got = jax.tree_util.tree_map(np.asarray, program(jnp.asarray(optimum.theta), arrays))
     response = got.get("response", np.eye(density.size)[:, free])
     covariance = response @ curvature.covariance @ response.T
     terms = got["log_terms"]
@@ -471,3 +449,34 @@ def _carry_to_estimands(
         "covariance": covariance,
         "estimates": estimates,
     }
+
+
+@compiled
+def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tuple[str, ...]]:
+    """Program for all that is reported at a mode, and the names of the estimands in order."""
+    density, free, effects = objective.density, objective.free, objective.effects
+    order: list[str] = []  # a compiled program returns its dicts sorted by key
+
+    def flat(z: jax.Array, arrays: Any) -> jax.Array:
+        found = density.estimands(density.constrain(z, arrays), arrays)
+        order[:] = list(found)
+        return jnp.concatenate([jnp.ravel(found[name]) for name in order])
+
+    def program(theta: jax.Array, arrays: Any) -> dict[str, Any]:
+        z = objective.complete(theta, arrays)
+        values = density.constrain(z, arrays)
+        out: dict[str, Any] = {
+            "z": z,
+            "values": values,
+            "log_terms": density.log_terms(z, arrays),
+            "estimands": density.estimands(values, arrays),
+            "jacobian": density.jacobian(flat)(z, arrays),
+            "bounds": density.bounds(z, arrays),
+        }
+        if effects.size:
+            out["response"] = jax.jacfwd(lambda t: objective.complete(t, arrays))(theta)
+            out["effect_information"] = objective.marginal.information(theta, z[effects], arrays)
+        return out
+
+    jax.eval_shape(flat, jnp.zeros(density.size), density.arrays)
+    return jax.jit(program), tuple(order)

@@ -1,31 +1,33 @@
-"""The posterior by NUTS: where to start, in which coordinates, and what to make of the draws."""
+"""The posterior by NUTS: where to start, in which coordinates, when to stop, what to make of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpyro import handlers
 
-from workbench.errors import FitError, ModelError
+from workbench.errors import FitError
+from workbench.fit.checkpoint import Keeper, Saved, identity_of, read_own
+from workbench.fit.compilation import keep_compiled_programs
+from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_starts_of_chains
 from workbench.fit.draws import DrawsFit
-from workbench.fit.importance import importance_pareto_k
+from workbench.fit.kernel import Target, adaptation_clock, chain_programs
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_laplace
-from workbench.fit.prediction import simulate
 from workbench.fit.provenance import provenance, stopwatch
-from workbench.fit.sampler import ChainMethod, Chains, Progress, log_density_z, sample_chains
+from workbench.fit.quantities import Completion, Quantities, evaluate_draws
+from workbench.fit.sampler import ChainMethod, Chains, Progress, Sampler
 from workbench.fit.status import Status
-from workbench.fit.tree import build_tree, estimand_table
+from workbench.fit.stopping import Goal
+from workbench.fit.tree import estimand_table, stacked
 from workbench.model import Density, Model, read_density
-from workbench.model.simulation import without_observations
 
-_GATE = 0.7  # Pareto k below which a normal approximation is a safe guide
-_BATCH = 250  # draws evaluated at once
+_WARMUP, _WARMUP_WHITENED = 1000, 100  # by default
+_ACCEPT, _ACCEPT_WHITENED = 0.8, 0.7
+_SAMPLES = 1000
 
 
 def fit_nuts(
@@ -33,14 +35,17 @@ def fit_nuts(
     data: Any = None,
     *,
     seed: int = 0,
-    num_warmup: int = 1000,
-    num_samples: int = 1000,
+    num_warmup: int | None = None,
+    num_samples: int | None = None,
     num_chains: int = 4,
     chain_method: ChainMethod | None = None,
-    target_accept_prob: float = 0.8,
+    target_accept_prob: float | None = None,
     max_tree_depth: int = 10,
+    until: Mapping[str, float] | None = None,
+    max_samples: int = 20_000,
     laplace: ModeFit | None = None,
     progress: Callable[[Progress], None] | None = None,
+    checkpoint: Keeper | None = None,
 ) -> DrawsFit:
     """Draw from the posterior by NumPyro's NUTS.
 
@@ -52,17 +57,30 @@ def fit_nuts(
         Values by argument name (not for a Density).
     seed : int
         One seed, split per stage and chain.
-    num_warmup, num_samples, num_chains : int
+    num_warmup : int, optional
+        Steps of adaptation, as in NumPyro. By default 1000, or 100 for the step size alone where
+        the coordinates are whitened.
+    num_samples : int, optional
+        Draws of each chain, 1000 by default; not together with ``until``.
+    num_chains : int
         As in NumPyro.
     chain_method : str, optional
         ``parallel`` (threads, the default on a CPU), ``sequential`` or ``vectorized`` (one
         program, the default on a GPU).
-    target_accept_prob, max_tree_depth : float, int
+    target_accept_prob : float, optional
+        Acceptance the step size is adapted to: by default 0.8, or 0.7 where whitened.
+    max_tree_depth : int
         As in NumPyro.
+    until : mapping, optional
+        Draw until every reported term has it: ``{"ess": 400, "rhat": 1.01}``, or one of the two.
+    max_samples : int
+        With ``until``, the most draws of a chain.
     laplace : ModeFit, optional
         A Laplace fit of the same density, which guides the coordinates; fitted when not given.
     progress : callable, optional
         Called with a :class:`~workbench.fit.sampler.Progress` after every chunk of steps.
+    checkpoint : Checkpoint, optional
+        Where to save the run as it goes, and to go on from (:class:`workbench.Checkpoint`).
 
     Returns
     -------
@@ -72,13 +90,15 @@ def fit_nuts(
     Raises
     ------
     FitError
-        When a number of draws is not positive, or no start has a finite density.
+        When a number of draws is not positive, no start has a finite density, or the checkpoint
+        is of another run.
 
     Notes
     -----
-    The chains run in coordinates :math:`z = m + L x`. Where importance weights of the Laplace
-    approximation have a Pareto k below 0.7 (Vehtari et al. 2024, JMLR 25(72)), L is its Cholesky
-    factor; elsewhere its diagonal. Both leave the posterior as it is.
+    The chains run in coordinates :math:`z = m + L x`, which leave the posterior as it is; where a
+    Laplace approximation is a safe guide, L is its Cholesky factor, and
+    ``provenance.settings["coordinates"]`` says why (:mod:`workbench.fit.coordinates`). A second
+    call on the same model and shapes compiles nothing (:mod:`workbench.fit.kernel`).
 
     Examples
     --------
@@ -91,210 +111,150 @@ def fit_nuts(
     (4, 200)
     """
     density = model if isinstance(model, Density) else read_density(model, data)
+    if until is not None and num_samples is not None:
+        raise FitError(
+            "num_samples is a fixed number of draws and until draws as many as it takes: expected "
+            "one of the two; max_samples= bounds the second"
+        )
+    goal = None if until is None else Goal.read(until)
     for name, value in (
-        ("num_warmup", num_warmup), ("num_samples", num_samples), ("num_chains", num_chains)
+        ("num_warmup", num_warmup), ("num_samples", num_samples), ("num_chains", num_chains),
+        ("max_samples", max_samples),
     ):  # fmt: skip
-        if value < 1:
+        if value is not None and value < 1:
             raise FitError(f"{name} expects at least 1; got {value}")
     if density.size == 0:
         raise FitError(f"model '{density.model.name}' has no latent site to sample")
+    keep_compiled_programs()
     method = chain_method or ("parallel" if jax.default_backend() == "cpu" else "vectorized")
     keys = jax.random.split(jax.random.key(seed), 5)
-    with stopwatch() as seconds:
-        guide = laplace if laplace is not None else fit_laplace(density, seed=seed)
-        coordinates = choose_coordinates(density, guide, keys[0])
-        starts = _starts(density, coordinates, keys[1], num_chains)
-        chains = sample_chains(
-            density,
-            key=keys[2],
-            starts=starts,
-            centre=coordinates.centre,
-            scale=coordinates.scale,
-            num_warmup=num_warmup,
-            num_samples=num_samples,
-            target_accept_prob=target_accept_prob,
-            max_tree_depth=max_tree_depth,
-            chain_method=method,
-            progress=progress,
-        )
-        parts = _evaluate_draws(density, chains.z)
-        predictive, prior, absent = _predictive(density, parts["latent"], keys[3], keys[4])
-        elapsed = seconds()
-    table, draws = estimand_table(density, parts["estimands"])
-    status, detail = judge(chains, table, max_tree_depth)
-    settings = {
+    asked = {
         "num_warmup": num_warmup,
-        "num_samples": chains.z.shape[1],
         "num_chains": num_chains,
         "chain_method": method,
         "target_accept_prob": target_accept_prob,
         "max_tree_depth": max_tree_depth,
+    }
+    identity = identity_of(density, {"seed": seed, **asked})
+    with stopwatch() as seconds:
+        saved = None if checkpoint is None else read_own(checkpoint, identity)
+        if saved is None:
+            guide = laplace if laplace is not None else fit_laplace(density, seed=seed)
+            coordinates = choose_coordinates(density, guide, keys[0])
+        else:
+            coordinates = Coordinates.from_arrays(saved.arrays)
+        alone = coordinates.whitened and num_warmup is None  # the step size, adapted alone
+        warmup = num_warmup or (_WARMUP_WHITENED if alone else _WARMUP)
+        accept = target_accept_prob or (_ACCEPT_WHITENED if coordinates.whitened else _ACCEPT)
+        sampler = Sampler(
+            chain_programs(
+                density,
+                max_tree_depth,
+                coordinates.whitened,
+                num_chains if method == "vectorized" else 0,
+            ),
+            keys=jax.random.split(keys[2], num_chains),
+            starts=draw_starts_of_chains(density, coordinates, keys[1], num_chains),
+            target=Target(
+                arrays=density.arrays,
+                centre=jnp.asarray(coordinates.centre),
+                scale=jnp.asarray(coordinates.scale),
+                accept=jnp.asarray(accept, dtype=float),
+            ),
+            clock=adaptation_clock(warmup, mass_matrix=not alone),
+            chain_method=method,
+            progress=progress,
+        )
+        if saved is not None:
+            sampler.restore(saved.arrays)
+
+        def save(*, now: bool = False) -> None:
+            if checkpoint is not None:
+                checkpoint.offer(
+                    lambda: Saved(
+                        identity=identity, arrays={**coordinates.arrays(), **sampler.state()}
+                    ),
+                    now=now,
+                )
+
+        chains, quantities = _draw(
+            density, sampler, num_samples or _SAMPLES, goal, max_samples, save
+        )
+        save(now=True)
+        elapsed = seconds()
+    table, draws = estimand_table(density, quantities.estimands)
+    status, detail = judge(chains, table, goal)
+    settings = {
+        **asked,
+        "num_warmup": warmup,
+        "num_samples": chains.z.shape[1],
+        "target_accept_prob": accept,
+        "adapted": "step size" if alone else "step size and mass matrix",
         "coordinates": coordinates.verdict,
         "laplace_pareto_k": coordinates.pareto_k,
+        "until": None if until is None else dict(until),
         "interrupted": chains.interrupted,
     }
     return DrawsFit(
-        datatree=build_tree(density, chains.statistics, parts, predictive, prior),
+        samples=quantities.values,
+        sample_stats=chains.statistics,
         estimands=table,
         estimand_draws=draws,
-        absent=absent,
         status=status,
         detail=detail,
         provenance=provenance(density, seed=seed, seconds=elapsed, settings=settings),
         density=density,
+        complete=Completion(
+            density=density,
+            z=chains.z,
+            quantities=quantities,
+            statistics=chains.statistics,
+            keys=keys[3:],
+        ),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Coordinates:
-    """Coordinates of the chains: z = centre + scale x.
-
-    Attributes
-    ----------
-    centre, scale : numpy.ndarray
-        Shapes (D,), and (D,) (diagonal) or (D, D).
-    pareto_k : float
-        Of the importance weights of the Laplace approximation; ``nan`` where it has none.
-    verdict : str
-        ``whitened``, ``scaled`` or ``plain``, and why.
-    """
-
-    centre: np.ndarray
-    scale: np.ndarray
-    pareto_k: float
-    verdict: str
-
-
-def choose_coordinates(density: Density, laplace: ModeFit, key: jax.Array) -> Coordinates:
-    """Whiten by the Laplace approximation where its importance weights say it is a safe guide."""
-    size = density.size
-    variance = np.diag(laplace.covariance)
-    if laplace.null_directions or not np.isfinite(laplace.covariance).all():
-        return Coordinates(
-            centre=np.zeros(size),
-            scale=np.ones(size),
-            pareto_k=np.nan,
-            verdict=f"plain: the Laplace fit is {laplace.detail or laplace.status.value}",
-        )
-    sd = np.sqrt(np.where(variance > 0, variance, 1.0))
-    pareto_k = importance_pareto_k(density, laplace, key)
-    if np.isposinf(pareto_k):
-        return Coordinates(
-            centre=np.zeros(size),
-            scale=np.ones(size),
-            pareto_k=pareto_k,
-            verdict="plain: the Laplace approximation has importance weights that are not finite",
-        )
-    if pareto_k < _GATE:
-        root = np.linalg.cholesky(laplace.covariance / np.outer(sd, sd))
-        return Coordinates(
-            centre=laplace.z,
-            scale=sd[:, None] * root,
-            pareto_k=pareto_k,
-            verdict=f"whitened: Pareto k of the Laplace approximation is {pareto_k:.2f}",
-        )
-    return Coordinates(
-        centre=laplace.z,
-        scale=sd,
-        pareto_k=pareto_k,
-        verdict=f"scaled: Pareto k of the Laplace approximation is {pareto_k:.2f}",
-    )
+def _draw(
+    density: Density,
+    sampler: Sampler,
+    num_samples: int,
+    goal: Goal | None,
+    max_samples: int,
+    after_chunk: Callable[[], None],
+) -> tuple[Chains, Quantities]:
+    """Draw a fixed number, or in rounds until a goal or the most draws allowed are reached."""
+    num, most = num_samples, num_samples
+    if goal is not None:
+        num, most = min(goal.first(sampler.num_chains), max_samples), max_samples
+    while True:
+        chains = sampler.advance(num, most=most, after_chunk=after_chunk)
+        quantities = evaluate_draws(density, chains.z)
+        if goal is None or chains.interrupted or num == most:
+            return chains, quantities
+        wanted = goal.next(stacked(quantities.estimands))
+        if wanted is None:
+            return chains, quantities
+        num = min(wanted, most)
 
 
-def _starts(
-    density: Density, coordinates: Coordinates, key: jax.Array, num_chains: int
-) -> np.ndarray:
-    """Overdispersed starts in x, uniform on (-2, 2), halved towards the centre until finite."""
-    centre, scale = coordinates.centre, coordinates.scale
-    x = np.asarray(jax.random.uniform(key, (num_chains, density.size), minval=-2, maxval=2))
-    value = jax.jit(jax.vmap(lambda z, a: log_density_z(density, z, a), in_axes=(0, None)))
-    for _ in range(20):
-        z = centre + (x * scale if scale.ndim == 1 else x @ scale.T)
-        bad = ~np.isfinite(np.asarray(value(jnp.asarray(z), density.arrays)))
-        if not bad.any():
-            return x
-        x = np.where(bad[:, None], 0.5 * x, x)
-    raise FitError(
-        f"model '{density.model.name}' has no finite log density near the centre of its "
-        "unconstrained space: expected at least one point to start from; check data against "
-        "supports and the scale of the priors"
-    )
-
-
-def _evaluate_draws(density: Density, z: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """Sites, estimands, log-likelihood and log prior of every draw, in batches."""
-
-    def one(z: jax.Array, arrays: Any) -> dict[str, Any]:
-        found = density.evaluate(z, arrays)
-        prior = (*density.names("parameter", "random effect", "prior"),)
-        return {
-            "latent": {x.name: found.values[x.name] for x in density.latents},
-            "values": found.values,
-            "estimands": density.estimands(found.values, arrays),
-            "log_likelihood": {n: found.log_probs[n] for n in density.names("observed")},
-            "log_prior": {n: jnp.sum(found.log_probs[n]) for n in prior if n in found.log_probs},
-        }
-
-    program = jax.jit(jax.vmap(one, in_axes=(0, None)))
-    chains, draws, size = z.shape
-    rows = z.reshape(-1, size)
-    padding = -len(rows) % _BATCH
-    padded = np.concatenate([rows, rows[:1].repeat(padding, axis=0)])
-    blocks = [
-        jax.tree_util.tree_map(np.asarray, program(jnp.asarray(b), density.arrays))
-        for b in padded.reshape(-1, _BATCH, size)
-    ]
-
-    def join(*parts: np.ndarray) -> np.ndarray:
-        whole = np.concatenate(parts)[: len(rows)]
-        return whole.reshape(chains, draws, *whole.shape[1:])
-
-    return jax.tree_util.tree_map(join, *blocks)
-
-
-def _predictive(
-    density: Density, latent: Mapping[str, np.ndarray], key: jax.Array, prior_key: jax.Array
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, str]]:
-    """Posterior predictive and prior draws, and the reason for what cannot be drawn."""
-    absent: dict[str, str] = {}
-    predictive: dict[str, np.ndarray] = {}
-    shape = next(iter(latent.values())).shape[:2]
-    try:
-        flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in latent.items()}
-        drawn = simulate(density, flat, key).draws
-        predictive = {k: v.reshape(*shape, *v.shape[1:]) for k, v in drawn.items()}
-    except ModelError as err:
-        absent["posterior_predictive"] = str(err)
-    improper = [x.name for x in density.latents if x.improper]
-    prior: dict[str, np.ndarray] = {}
-    if improper:
-        absent["prior"] = f"site '{improper[0]}' has a flat prior, which cannot be drawn from"
-        return predictive, prior, absent
-    try:
-        prior = _prior_draws(density, prior_key, 1000)
-    except (NotImplementedError, ModelError) as err:
-        absent["prior"] = f"the prior cannot be drawn from: {str(err) or 'improper'}"
-    return predictive, prior, absent
-
-
-def _prior_draws(density: Density, key: jax.Array, num: int) -> dict[str, np.ndarray]:
-    """Draws of every site from the prior, the observed ones included, shape (num, ...)."""
-    names = density.names("parameter", "random effect", "deterministic", "observed")
-
-    def one(key: jax.Array) -> dict[str, jax.Array]:
-        fn = handlers.seed(without_observations(density), key)
-        trace = handlers.trace(fn).get_trace()
-        return {n: trace[n]["value"] for n in names if n in trace}
-
-    try:
-        out = jax.jit(jax.vmap(one))(jax.random.split(key, num))
-    except (AttributeError, TypeError) as err:
-        raise ModelError(str(err).splitlines()[0]) from err
-    return {k: np.asarray(v) for k, v in out.items()}
-
-
-def judge(chains: Chains, table: Any, max_tree_depth: int) -> tuple[Status, str]:
+def judge(chains: Chains, table: Any, goal: Goal | None = None) -> tuple[Status, str]:
     """Read the sampler's status off its statistics and the terms' diagnostics.
+
+    Parameters
+    ----------
+    chains : Chains
+        All draws.
+    table : pandas.DataFrame
+        Diagnostics by term.
+    goal : Goal, optional
+        What was asked for, where that is more than the least.
+
+    Returns
+    -------
+    status : Status
+        The first thing that is wrong.
+    detail : str
+        What it is about.
 
     Notes
     -----
@@ -305,17 +265,22 @@ def judge(chains: Chains, table: Any, max_tree_depth: int) -> tuple[Status, str]
     divergent = int(chains.statistics["diverging"].sum())
     if not np.isfinite(chains.z).all():
         return Status.IMPROPER, "the chains left the finite numbers"
+    least = 100 * chains.z.shape[0]
+    need, most, said = least, 1.01, f"{least} (100 per chain)"
+    if goal is not None:
+        most = min(goal.rhat, most)
+        if goal.ess > least:
+            need, said = goal.ess, f"the {goal.ess:g} asked for"
     worst = table["r_hat"].max()
-    if worst > 1.01:
+    if worst > most:
         term = table["r_hat"].idxmax()
-        return Status.POOR_MIXING, f"poor mixing: R-hat {worst:.3f} of {term} is above 1.01"
+        return Status.POOR_MIXING, f"poor mixing: R-hat {worst:.3f} of {term} is above {most:g}"
     if divergent > 0.005 * total:
         return Status.DIVERGENT, f"{divergent} of {total} transitions diverged"
-    need = 100 * chains.z.shape[0]
     ess = table[["ess_bulk", "ess_tail"]].min(axis=1)
     if not ess.min() >= need:
         return Status.TOO_FEW_DRAWS, (
             f"too few draws: effective sample size {ess.min():.0f} of {ess.idxmin()} is below "
-            f"{need} (100 per chain)"
+            f"{said}"
         )
     return Status.CONVERGED, ""

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.distributions import biject_to
 
+from workbench.fit.compilation import compiled
 from workbench.model import Density
 from workbench.model.density import Latent
 from workbench.model.grouping import Groups, groups_of_hessian, groups_of_terms
@@ -51,12 +52,15 @@ class Objective:
         Points of the quadrature over each group's effect; 1 is Laplace's method.
     fixed : tuple of str
         Parameter sites that are integrated out with a flat prior (REML).
+    known_groups : Groups, optional
+        Which effects meet; found where they are not given.
     """
 
     density: Density
     method: Method
     num_points: int = 1
     fixed: tuple[str, ...] = ()
+    known_groups: Groups | None = None
 
     @property
     def free(self) -> np.ndarray:
@@ -105,45 +109,32 @@ class Objective:
 
     def __call__(self, theta: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:
         """Log objective at the parameters' unconstrained values, shape (P,), in nats."""
-        return self._value(theta, self.density.arrays if arrays is None else arrays)
+        return _value(self)(theta, self.density.arrays if arrays is None else arrays)
 
     @cached_property
-    def _value(self) -> Callable[..., jax.Array]:
-        """The objective as one traced program, which the others call: the model is traced once."""
-        if self.effects.size and self.num_points > 1:
-            return jax.jit(
-                lambda theta, arrays: (
-                    self.marginal.log_marginal(theta, arrays)
-                    + self.laplace_correction(theta, arrays, self.num_points)
-                )
-            )
-        if self.effects.size:
-            return self.marginal.log_marginal
-        joint = jax.jit(lambda theta, arrays: self.log_joint(theta, jnp.zeros(0), arrays))
-        if self.method != "Firth":
-            return joint
-
-        def penalised(theta: jax.Array, arrays: Any) -> jax.Array:
-            information = -jax.hessian(joint)(theta, arrays)
-            return joint(theta, arrays) + 0.5 * jnp.linalg.slogdet(information)[1]
-
-        return jax.jit(penalised)
+    def groups(self) -> Groups:
+        """Which effects meet in the Hessian of the integrand at these data."""
+        return self.known_groups or _groups(self.density, self.fixed)
 
     @cached_property
+    def twin(self) -> Objective:
+        """The objective without data for which programs are compiled."""
+        groups = self.groups if self.effects.size else None
+        return _twin(self.density.twin, self.method, self.num_points, self.fixed, groups)
+
+    @property
     def marginal(self) -> Marginal:
         """The objective with its random effects integrated out."""
-        blocks = _groups(self.density, self.fixed).blocks
-        return Marginal(log_joint=self.log_joint, num_effects=self.effects.size, blocks=blocks)
+        return _marginal(self)
 
     def check_quadrature(self) -> None:
         """Refuse a number of points that the model's effects do not allow."""
         if self.num_points != 1:
-            checked_groups(_groups(self.density, self.fixed), self.num_points)
+            checked_groups(self.groups, self.num_points)
 
     def laplace_correction(self, theta: jax.Array, arrays: Any, num_points: int) -> jax.Array:
         """Log marginal by quadrature, less that by Laplace's method (scalar, nats)."""
-        groups = _groups(self.density, self.fixed)
-        return laplace_correction(self.marginal, self.terms, groups, num_points, theta, arrays)
+        return laplace_correction(self.marginal, self.terms, self.groups, num_points, theta, arrays)
 
     def terms(self, theta: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
         """Every term of the joint density that can hold an effect, in one flat vector."""
@@ -167,51 +158,103 @@ class Objective:
         padding = -len(points) % _BLOCK
         rows = np.concatenate([points, np.repeat(points[:1], padding, axis=0)])
         blocks = rows.reshape(-1, _BLOCK, rows.shape[-1])
-        values = [np.asarray(self._block(jnp.asarray(b), self.density.arrays)) for b in blocks]
+        program, arrays = _block(self), self.density.arrays
+        values = [np.asarray(program(jnp.asarray(b), arrays)) for b in blocks]
         return np.concatenate(values)[: len(points)]
 
-    @cached_property
-    def _block(self) -> Callable[..., jax.Array]:
-        return jax.jit(jax.vmap(self._value, in_axes=(0, None)))
-
-    @cached_property
+    @property
     def derivatives_in(self) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
         """Value, gradient and Hessian at w = 0 of the objective at theta + P w."""
+        return _derivatives_in(self)
 
-        def program(theta: jax.Array, scale: jax.Array, arrays: Any) -> Any:
-            def f(w: jax.Array) -> jax.Array:
-                return self(theta + scale @ w, arrays)
-
-            def gradient(w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-                value, g = jax.value_and_grad(f)(w)
-                return g, (value, g)
-
-            second = self.density.jacobian(gradient, has_aux=True)
-            hessian, (value, g) = second(jnp.zeros_like(theta))
-            return value, g, hessian
-
-        return jax.jit(program)
-
-    @cached_property
+    @property
     def gauss_newton_parts(self) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
         """Jacobian of the observed parameters (K, P), their weights (K,), prior curvature (P,)."""
+        return _gauss_newton_parts(self)
 
-        def program(theta: jax.Array, arrays: Any) -> Any:
-            density, free = self.density, self.free
-            z = self.complete(theta, arrays)
 
-            def observed(t: jax.Array) -> jax.Array:
-                return density.observed_parameters(z.at[free].set(t), arrays)
+@lru_cache(maxsize=32)
+def _twin(
+    density: Density, method: Method, num_points: int, fixed: tuple[str, ...], groups: Groups | None
+) -> Objective:
+    return Objective(
+        density=density, method=method, num_points=num_points, fixed=fixed, known_groups=groups
+    )
 
-            def log_prior(t: jax.Array) -> jax.Array:
-                return density.log_terms(z.at[free].set(t), arrays).log_prior
 
-            # row sums of the Hessian, in reverse mode: a solver may have no forward derivative
-            prior = -jax.grad(lambda t: jnp.sum(jax.grad(log_prior)(t)))(theta)
-            jacobian = density.jacobian(observed)(theta)
-            return jacobian, density.observed_weights(z, arrays), prior
+@compiled
+def _marginal(objective: Objective) -> Marginal:
+    return Marginal(
+        log_joint=objective.log_joint,
+        num_effects=objective.effects.size,
+        blocks=objective.groups.blocks,
+    )
 
-        return jax.jit(program)
+
+@compiled
+def _value(objective: Objective) -> Callable[..., jax.Array]:
+    """The objective as one traced program, which the others call: the model is traced once."""
+    if objective.effects.size and objective.num_points > 1:
+        return jax.jit(
+            lambda theta, arrays: (
+                objective.marginal.log_marginal(theta, arrays)
+                + objective.laplace_correction(theta, arrays, objective.num_points)
+            )
+        )
+    if objective.effects.size:
+        return objective.marginal.log_marginal
+    joint = jax.jit(lambda theta, arrays: objective.log_joint(theta, jnp.zeros(0), arrays))
+    if objective.method != "Firth":
+        return joint
+
+    def penalised(theta: jax.Array, arrays: Any) -> jax.Array:
+        information = -jax.hessian(joint)(theta, arrays)
+        return joint(theta, arrays) + 0.5 * jnp.linalg.slogdet(information)[1]
+
+    return jax.jit(penalised)
+
+
+@compiled
+def _block(objective: Objective) -> Callable[..., jax.Array]:
+    return jax.jit(jax.vmap(_value(objective), in_axes=(0, None)))
+
+
+@compiled
+def _derivatives_in(objective: Objective) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
+    def program(theta: jax.Array, scale: jax.Array, arrays: Any) -> Any:
+        def f(w: jax.Array) -> jax.Array:
+            return objective(theta + scale @ w, arrays)
+
+        def gradient(w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+            value, g = jax.value_and_grad(f)(w)
+            return g, (value, g)
+
+        second = objective.density.jacobian(gradient, has_aux=True)
+        hessian, (value, g) = second(jnp.zeros_like(theta))
+        return value, g, hessian
+
+    return jax.jit(program)
+
+
+@compiled
+def _gauss_newton_parts(objective: Objective) -> Callable[..., Any]:
+    density, free = objective.density, objective.free
+
+    def program(theta: jax.Array, arrays: Any) -> Any:
+        z = objective.complete(theta, arrays)
+
+        def observed(t: jax.Array) -> jax.Array:
+            return density.observed_parameters(z.at[free].set(t), arrays)
+
+        def log_prior(t: jax.Array) -> jax.Array:
+            return density.log_terms(z.at[free].set(t), arrays).log_prior
+
+        # row sums of the Hessian, in reverse mode: a solver may have no forward derivative
+        prior = -jax.grad(lambda t: jnp.sum(jax.grad(log_prior)(t)))(theta)
+        jacobian = density.jacobian(observed)(theta)
+        return jacobian, density.observed_weights(z, arrays), prior
+
+    return jax.jit(program)
 
 
 @lru_cache(maxsize=8)

@@ -21,6 +21,7 @@ import numpy as np
 import optax
 
 from workbench.errors import FitError
+from workbench.fit.compilation import compiled
 from workbench.fit.objective import Objective
 from workbench.fit.scaling import rescale
 from workbench.fit.scoring import can_score, climb_by_scoring
@@ -185,7 +186,7 @@ def maximise(
 def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     """L-BFGS from every start, in rounds; each round in coordinates rescaled where it begins."""
     arrays = objective.density.arrays
-    program = jax.jit(partial(lbfgs, objective))
+    program = _climber(objective)
     z, total = z0.copy(), np.zeros(len(z0), dtype=int)
     value, norm = np.full((2, len(z0)), np.nan)
     paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
@@ -206,6 +207,11 @@ def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
         iterations=total,
         paths=tuple(np.concatenate(p, axis=1) for p in paths),
     )
+
+
+@compiled
+def _climber(objective: Objective) -> Callable[..., tuple[jax.Array, ...]]:
+    return jax.jit(partial(lbfgs, objective))
 
 
 def _starting_points(

@@ -19,11 +19,11 @@ from numpyro import handlers
 from scipy import special
 
 from workbench.errors import ModelError
+from workbench.fit.batches import batch_size, in_batches, random_keys
+from workbench.fit.compilation import compiled
 from workbench.model import Density
 from workbench.model.binding import Arguments, as_dataset
 from workbench.model.simulation import without_observations
-
-_BATCH = 250  # draws simulated by one call of a compiled program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +155,19 @@ def predict_from_draws(
 
 def observed_value(density: Density, name: str) -> np.ndarray | None:
     """Value of an observed site as the model sees it; ``None`` where its data are not given."""
-    kwargs = density.arguments.join()
-    if any(kwargs.get(k) is None for k in density.observed_arguments):
+    if not _has_observations(density):
         return None
-    program = jax.jit(lambda z, a: density.evaluate(z, a).observations[name])
-    return np.asarray(program(jnp.zeros(density.size), density.arrays))
+    return np.asarray(_observed(density, name)(jnp.zeros(density.size), density.arrays))
+
+
+def _has_observations(density: Density) -> bool:
+    kwargs = density.arguments.join()
+    return all(kwargs.get(k) is not None for k in density.observed_arguments)
+
+
+@compiled
+def _observed(density: Density, name: str) -> Callable[..., jax.Array]:
+    return jax.jit(lambda z, arrays: density.evaluate(z, arrays).observations[name])
 
 
 def at_new_data(density: Density, new_data: Any) -> Density:
@@ -205,11 +213,12 @@ def simulate(density: Density, latent: Mapping[str, np.ndarray], key: jax.Array)
         When the model cannot run without its observations.
     """
     num = len(next(iter(latent.values()))) if latent else 1
-    keys = jax.random.split(key, num)
-    program = _simulation(density)
-    kwargs = density.arrays
+    size = min(batch_size(density), num)
+    rows = random_keys(key, num, size), dict(latent)
+    program = (_shared_simulation if _has_observations(density) else _simulation)(density)
+    arrays = density.arrays
     try:
-        out = _in_batches(lambda k, v: program(k, v, kwargs), num, keys, dict(latent))
+        out = in_batches(lambda x: program(*x, arrays), size, rows)
     except (AttributeError, TypeError) as err:
         raise ModelError(
             f"model '{density.model.name}' cannot run without its observations "
@@ -232,6 +241,7 @@ def _simulation(density: Density) -> Callable[..., Any]:
     observed = density.names("observed")
 
     def one(key: jax.Array, values: Mapping[str, jax.Array], arrays: Any) -> Any:
+        key = jax.random.wrap_key_data(key)
         fn = handlers.seed(without_observations(density, arrays), key)
         trace = handlers.trace(handlers.substitute(fn, data=dict(values))).get_trace()
         sites = {n: trace[n] for n in observed if n in trace}
@@ -240,26 +250,15 @@ def _simulation(density: Density) -> Callable[..., Any]:
     return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
 
 
+_shared_simulation = compiled(_simulation.__wrapped__)  # data with observations have a structure
+
+
 def _mean(site: Mapping[str, Any]) -> jax.Array:
     """Mean of a site's distribution; nan in the shape of its batch where it has none."""
     try:
         return jnp.asarray(site["fn"].mean)
     except NotImplementedError:
         return jnp.full(site["fn"].batch_shape, jnp.nan)
-
-
-def _in_batches(program: Callable[..., Any], num: int, *rows: Any) -> Any:
-    """Run a program over rows in batches of one size, so that it is compiled once."""
-    size = min(_BATCH, num)
-    padding = -num % size
-    padded = jax.tree_util.tree_map(
-        lambda x: jnp.concatenate([x, jnp.repeat(x[:1], padding, axis=0)]), rows
-    )
-    blocks = []
-    for start in range(0, num + padding, size):
-        part = jax.tree_util.tree_map(lambda x, at=start: x[at : at + size], padded)
-        blocks.append(jax.tree_util.tree_map(np.asarray, program(*part)))
-    return jax.tree_util.tree_map(lambda *x: np.concatenate(x)[:num], *blocks)
 
 
 @lru_cache(maxsize=16)
@@ -278,5 +277,6 @@ def log_predictive(density: Density, latent: Mapping[str, np.ndarray], name: str
     """Log of the mean predictive density of each observed row, nats."""
     program = _pointwise(density, name)
     num = len(next(iter(latent.values())))
-    each = _in_batches(lambda v: program(v, density.arrays), num, dict(latent))
+    size, arrays = min(batch_size(density), num), density.arrays
+    each = in_batches(lambda v: program(v, arrays), size, dict(latent))
     return special.logsumexp(each, axis=0) - np.log(num)

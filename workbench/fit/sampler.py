@@ -1,16 +1,10 @@
-r"""NUTS in compiled chunks: NumPyro's own kernel, traced once, each chain in a thread.
+"""Chains advanced in chunks: each in a thread, watched, stopped, saved and gone on with.
 
-The chain lives in coordinates x with :math:`z = m + L x`, an affine change of variables that
-leaves the posterior as it is. Data, m and L are arguments of the two compiled programs (begin a
-chain; advance it by any number of steps up to a chunk), so that one compilation serves every
-chain, and the chain can be watched and stopped between chunks. XLA releases Python's lock while
-it runs, so threads keep both cores busy; nothing is traced inside a thread, since NumPyro's
-handler stack is global.
-
-References
-----------
-Hoffman and Gelman (2014), "The No-U-Turn Sampler", JMLR 15:1593-1623;
-Betancourt (2017), arXiv:1701.02434; Phan et al. (2019), arXiv:1912.11554 (iterative NUTS).
+The programs (:mod:`workbench.fit.kernel`) advance a chain by up to a chunk of steps, so that
+between chunks a chain can be watched, stopped by an interrupt, or saved. XLA releases Python's
+lock while it runs, so threads keep all cores busy; nothing is traced inside a thread, since
+NumPyro's handler stack is global. A chain's draws do not depend on where its chunks end: one that
+goes on from a saved state makes the very draws it would have made.
 """
 
 from __future__ import annotations
@@ -24,16 +18,11 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpyro.infer.hmc import hmc
 
-from workbench.model import Density
+from workbench.fit.kernel import AFTER_WARMUP, CHUNK, STATISTICS, ChainPrograms, Target
 
 ChainMethod = Literal["parallel", "sequential", "vectorized"]
-_CHUNK = 100  # steps advanced by one call
 _POLL = 0.1  # seconds
-_STATISTICS = (
-    "lp", "energy", "n_steps", "tree_depth", "acceptance_rate", "diverging", "step_size",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,191 +68,195 @@ class Chains:
     interrupted: bool
 
 
-def log_density_z(density: Density, z: jax.Array, arrays: Any) -> jax.Array:
-    """Log joint density of z, shape (D,): log joint plus log Jacobian, nats."""
-    found = density.evaluate(z, arrays)
-    terms = density.sum_by_role(found.log_probs)
-    return terms.log_joint + sum(found.log_jacobian.values(), start=jnp.zeros(()))
+@dataclass(frozen=True)
+class _Point:
+    """Where a runner stands: the state, the steps done, and the blocks of draws kept."""
+
+    state: Any
+    done: int
+    blocks: tuple[dict[str, np.ndarray], ...]
 
 
-def sample_chains(
-    density: Density,
-    *,
-    key: jax.Array,
-    starts: np.ndarray,
-    centre: np.ndarray,
-    scale: np.ndarray,
-    num_warmup: int,
-    num_samples: int,
-    target_accept_prob: float,
-    max_tree_depth: int,
-    chain_method: ChainMethod,
-    progress: Callable[[Progress], None] | None = None,
-) -> Chains:
-    """Run NUTS from given starts.
+class Sampler:
+    """The chains of one fit, which can be advanced to any number of draws, again and again.
 
     Parameters
     ----------
-    density : Density
-        The model at its data.
-    key : jax.Array
-        Random key, split per chain.
+    programs : ChainPrograms
+        Compiled programs.
+    keys : jax.Array
+        A random key for each chain, shape (C,).
     starts : numpy.ndarray
         First points in x, shape (C, D).
-    centre, scale : numpy.ndarray
-        m, shape (D,), and L, shape (D,) when diagonal or (D, D).
-    num_warmup, num_samples : int
-        Steps of adaptation and draws kept, for each chain.
-    target_accept_prob : float
-        Acceptance the step size is adapted to.
-    max_tree_depth : int
-        Bound on the doublings of a trajectory.
+    target : Target
+        Data, coordinates and target acceptance.
+    clock : numpy.ndarray
+        The warm-up, see :func:`workbench.fit.kernel.adaptation_clock`.
     chain_method : str
-        ``parallel`` (threads), ``sequential`` or ``vectorized`` (one program, for GPUs).
+        ``parallel`` (threads), ``sequential`` or ``vectorized`` (one program).
     progress : callable, optional
         Called with a :class:`Progress` after each chunk of each chain.
-
-    Returns
-    -------
-    Chains
-        Draws in z. After an interrupt with draws in every chain, those draws.
     """
-    num_chains = len(starts)
-    begin, advance = _programs(density, num_warmup, target_accept_prob, max_tree_depth)
-    fixed = (density.arrays, jnp.asarray(centre), jnp.asarray(scale))
-    keys = jax.random.split(key, num_chains)
-    if chain_method == "vectorized":
-        begin = jax.vmap(begin, in_axes=(0, 0, None))
-        advance = jax.vmap(advance, in_axes=(0, None, None))
-        first = [(keys, jnp.asarray(starts))]
-    else:
-        first = [(keys[c], jnp.asarray(starts[c])) for c in range(num_chains)]
-    begin_compiled = jax.jit(begin).lower(*first[0], fixed).compile()
-    state = begin_compiled(*first[0], fixed)
-    advance_compiled = jax.jit(advance).lower(state, fixed, jnp.asarray(1)).compile()
-    stop = threading.Event()
 
-    def run(chain: int) -> list[dict[str, np.ndarray]]:
-        state = begin_compiled(*first[chain], fixed)
-        kept: list[dict[str, np.ndarray]] = []
-        total, done, divergences = num_warmup + num_samples, 0, 0
-        while done < total and not stop.is_set():
-            # a chunk never straddles the end of the warm-up
-            left = (num_warmup if done < num_warmup else total) - done
-            steps = min(_CHUNK, left)
-            state, block = advance_compiled(state, fixed, jnp.asarray(steps))
-            block = {k: np.asarray(v)[..., :steps, :] if k == "x" else np.asarray(v)[..., :steps]
-                     for k, v in block.items()}  # fmt: skip
-            warmup = done < num_warmup
-            done += steps
-            if not warmup:
-                kept.append(block)
-                divergences += int(block["diverging"].sum())
-            if progress is not None:
-                progress(
-                    Progress(
-                        chain=chain, step=done, num_steps=total, warmup=done <= num_warmup,
-                        divergences=divergences, step_size=float(block["step_size"].flat[-1]),
-                    )
-                )  # fmt: skip
-        return kept
+    def __init__(
+        self,
+        programs: ChainPrograms,
+        *,
+        keys: jax.Array,
+        starts: np.ndarray,
+        target: Target,
+        clock: np.ndarray,
+        chain_method: ChainMethod,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._programs, self._target, self._clock = programs, target, clock
+        self._method: ChainMethod = chain_method
+        self._progress, self.num_chains = progress, len(starts)
+        together = chain_method == "vectorized"
+        first = [(keys, starts)] if together else list(zip(keys, starts, strict=True))
+        self._points = [
+            _Point(programs.begin(key, jnp.asarray(x), target), 0, ()) for key, x in first
+        ]
+        self._stop = threading.Event()
 
-    blocks, interrupted = _run_all(run, len(first), chain_method, stop)
-    merged = [_merge(b) for b in blocks]
-    if any(not m for m in merged):
-        raise KeyboardInterrupt
-    if chain_method == "vectorized":
-        stacked = merged[0]
-    else:
-        length = min(m["lp"].shape[0] for m in merged)
-        stacked = {k: np.stack([m[k][:length] for m in merged]) for k in merged[0]}
-    x = stacked.pop("x")
-    z = centre + (x * scale if scale.ndim == 1 else x @ scale.T)
-    return Chains(z=z, statistics={k: stacked[k] for k in _STATISTICS}, interrupted=interrupted)
+    def advance(
+        self,
+        num_samples: int,
+        *,
+        most: int | None = None,
+        after_chunk: Callable[[], None] | None = None,
+    ) -> Chains:
+        """Advance every chain to a number of draws, and give the draws so far.
+
+        Parameters
+        ----------
+        num_samples : int
+            Draws of each chain to end with (those made before count).
+        most : int, optional
+            The most that will be asked for, for the progress; ``num_samples`` by default.
+        after_chunk : callable, optional
+            Called after each chunk of each chain, in its thread; may ask for :meth:`state`.
+
+        Returns
+        -------
+        Chains
+            After an interrupt, the draws that every chain has.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            When interrupted before every chain had a draw.
+        """
+        steps = len(self._clock) + num_samples
+        shown = len(self._clock) + (most or num_samples)
+
+        def run(runner: int) -> None:
+            while self._points[runner].done < steps and not self._stop.is_set():
+                self._advance_by_chunk(runner, steps, shown)
+                if after_chunk is not None:
+                    after_chunk()
+
+        interrupted = self._run_all(run)
+        merged = [_merge(point.blocks) for point in self._points]
+        if any(not m for m in merged):
+            raise KeyboardInterrupt
+        if self._method == "vectorized":
+            stacked = {k: v[:, :num_samples] for k, v in merged[0].items()}
+        else:
+            length = min(num_samples, *(len(m["lp"]) for m in merged))
+            stacked = {k: np.stack([m[k][:length] for m in merged]) for k in merged[0]}
+        x, scale = stacked.pop("x"), np.asarray(self._target.scale)
+        z = np.asarray(self._target.centre) + (x * scale if scale.ndim == 1 else x @ scale.T)
+        return Chains(
+            z=z, statistics={k: stacked[k] for k in STATISTICS}, interrupted=interrupted
+        )
+
+    def _advance_by_chunk(self, runner: int, steps_in_all: int, shown: int) -> None:
+        """Advance one runner: a chain, or all of them in one program."""
+        point, num_warmup = self._points[runner], len(self._clock)
+        # a chunk never straddles the end of the warm-up
+        warmup = point.done < num_warmup
+        steps = min(CHUNK, (num_warmup if warmup else steps_in_all) - point.done)
+        clock = np.tile(AFTER_WARMUP, (CHUNK, 1))
+        if warmup:
+            clock[:steps] = self._clock[point.done : point.done + steps]
+        state, made = self._programs.advance(
+            point.state, jnp.asarray(clock), jnp.asarray(steps), self._target
+        )
+        block = {k: _first_steps(k, np.asarray(v), steps) for k, v in made.items()}
+        kept = point.blocks if warmup else (*point.blocks, block)
+        self._points[runner] = point = _Point(state, point.done + steps, kept)
+        if self._progress is not None:
+            self._progress(
+                Progress(
+                    chain=runner,
+                    step=point.done,
+                    num_steps=shown,
+                    warmup=point.done <= num_warmup,
+                    divergences=sum(int(b["diverging"].sum()) for b in kept),
+                    step_size=float(block["step_size"].flat[-1]),
+                )
+            )
+
+    def _run_all(self, run: Callable[[int], None]) -> bool:
+        """Run every runner; on an interrupt let each finish its chunk. Say whether there was one."""
+        workers = len(self._points) if self._method == "parallel" else 1
+        futures: list[Future[None]] = []
+        interrupted = False
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            try:
+                futures += [pool.submit(run, c) for c in range(len(self._points))]
+                # waking now and then: the system may hand an interrupt to another thread
+                while wait(futures, timeout=_POLL).not_done:
+                    pass
+            except KeyboardInterrupt:
+                self._stop.set()
+                interrupted = True
+            for future in futures:
+                future.result()
+        return interrupted
+
+    # -- saved and gone on with --------------------------------------------------------------
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything the chains need to go on, as plain arrays by name."""
+        saved: dict[str, np.ndarray] = {}
+        for runner, point in enumerate(self._points):
+            saved[f"{runner}/done"] = np.asarray(point.done)
+            for i, leaf in enumerate(jax.tree_util.tree_leaves(point.state)):
+                key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+                saved[f"{runner}/state/{i}"] = np.asarray(jax.random.key_data(leaf) if key else leaf)
+            saved |= {f"{runner}/draws/{k}": v for k, v in _merge(point.blocks).items()}
+        return saved
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Go on from what :meth:`state` gave."""
+        for runner, point in enumerate(self._points):
+            leaves, form = jax.tree_util.tree_flatten(point.state)
+            found = [jnp.asarray(saved[f"{runner}/state/{i}"]) for i in range(len(leaves))]
+            state = [
+                jax.random.wrap_key_data(new)
+                if jnp.issubdtype(old.dtype, jax.dtypes.prng_key)
+                else new
+                for old, new in zip(leaves, found, strict=True)
+            ]
+            start = f"{runner}/draws/"
+            draws = {k.removeprefix(start): v for k, v in saved.items() if k.startswith(start)}
+            self._points[runner] = _Point(
+                jax.tree_util.tree_unflatten(form, state),
+                int(saved[f"{runner}/done"]),
+                (draws,) if draws else (),
+            )
 
 
-def _run_all(
-    run: Callable[[int], list[Any]], num: int, chain_method: str, stop: threading.Event
-) -> tuple[list[list[Any]], bool]:
-    """Run every chain; on an interrupt let each finish its chunk and keep what it has."""
-    workers = num if chain_method == "parallel" else 1
-    futures: list[Future[list[Any]]] = []
-    interrupted = False
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        try:
-            futures += [pool.submit(run, c) for c in range(num)]
-            # waking now and then: the system may hand an interrupt to another thread than this one
-            while wait(futures, timeout=_POLL).not_done:
-                pass
-        except KeyboardInterrupt:
-            stop.set()
-            interrupted = True
-        if len(futures) < num:
-            raise KeyboardInterrupt  # before every chain had begun
-        return [f.result() for f in futures], interrupted
+def _first_steps(name: str, array: np.ndarray, steps: int) -> np.ndarray:
+    """The part of a block that holds draws; draws of x have their coordinates last."""
+    return array[..., :steps, :] if name == "x" else array[..., :steps]
 
 
-def _merge(blocks: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _merge(blocks: tuple[dict[str, np.ndarray], ...]) -> dict[str, np.ndarray]:
     """Put the chunks of a chain together along the draws."""
     if not blocks:
         return {}
     return {
         k: np.concatenate([b[k] for b in blocks], axis=-2 if k == "x" else -1) for k in blocks[0]
     }
-
-
-def _programs(
-    density: Density, num_warmup: int, target_accept_prob: float, max_tree_depth: int
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The two functions that are compiled: begin a chain, advance it by up to a chunk."""
-
-    def potential_of(fixed: tuple[Any, jax.Array, jax.Array]) -> Callable[[jax.Array], jax.Array]:
-        arrays, centre, scale = fixed
-
-        def potential(x: jax.Array) -> jax.Array:
-            z = centre + (scale * x if scale.ndim == 1 else scale @ x)
-            return -log_density_z(density, z, arrays)
-
-        return potential
-
-    init_kernel, sample_kernel = hmc(potential_fn_gen=potential_of, algo="NUTS")
-
-    def begin(key: jax.Array, x: jax.Array, fixed: Any) -> Any:
-        return init_kernel(
-            x,
-            num_warmup,
-            step_size=1.0,
-            dense_mass=False,
-            target_accept_prob=target_accept_prob,
-            trajectory_length=None,
-            max_tree_depth=max_tree_depth,
-            model_args=(fixed,),
-            rng_key=key,
-        )
-
-    def advance(state: Any, fixed: Any, steps: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-        def body(i: jax.Array, carry: Any) -> Any:
-            state, block = carry
-            state = sample_kernel(state, (fixed,), {})
-            now: Mapping[str, jax.Array] = {
-                "x": state.z,
-                "lp": -state.potential_energy,
-                "energy": state.energy,
-                "n_steps": state.num_steps,
-                "tree_depth": jnp.ceil(jnp.log2(state.num_steps + 1.0)).astype(int),
-                "acceptance_rate": state.accept_prob,
-                "diverging": state.diverging,
-                "step_size": state.adapt_state.step_size,
-            }
-            return state, {k: block[k].at[i].set(v) for k, v in now.items()}
-
-        size = state.z.shape[-1]
-        blank = {
-            "x": jnp.zeros((_CHUNK, size)),
-            **{k: jnp.zeros(_CHUNK) for k in ("lp", "energy", "acceptance_rate", "step_size")},
-            **{k: jnp.zeros(_CHUNK, dtype=int) for k in ("n_steps", "tree_depth")},
-            "diverging": jnp.zeros(_CHUNK, dtype=bool),
-        }
-        return jax.lax.fori_loop(0, steps, body, (state, blank))
-
-    return begin, advance

@@ -121,11 +121,8 @@ def estimand_table(
     draws : numpy.ndarray
         The terms' draws, shape (C, S, Q).
     """
-    from workbench import az
-
     labels = density.estimand_labels({k: v.shape[2:] for k, v in estimands.items()})
-    flat = [v.reshape(*v.shape[:2], -1) for v in estimands.values()]
-    draws = np.concatenate(flat, axis=-1).astype(float)
+    draws = stacked(estimands)
     terms = [t for name in estimands for t in labels[name]]
     own = density.model.estimands is None
     roles = [density.site(n).role if own else "estimand" for n in estimands for _ in labels[n]]
@@ -134,7 +131,7 @@ def estimand_table(
         "std_error": draws.std(axis=(0, 1), ddof=1) if draws[..., 0].size > 1 else np.nan,
     }
     for name in ("mcse_mean", "mcse_sd", "ess_bulk", "ess_tail", "r_hat"):
-        columns[name] = [_diagnostic(az, name, draws[..., q]) for q in range(len(terms))]
+        columns[name] = [diagnostic(name, draws[..., q]) for q in range(len(terms))]
     table = pd.DataFrame({**columns, "role": roles}, index=pd.Index(terms, name="term"))
     return table, draws
 
@@ -161,8 +158,16 @@ def quantile_mcse(draws: np.ndarray, prob: float) -> float:
     return float(az.mcse(draws, method="quantile", prob=prob))
 
 
-def _diagnostic(az: Any, name: str, draws: np.ndarray) -> float:
+def stacked(estimands: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Draws of the estimands, each (C, S, ...), as one array of scalar terms, (C, S, Q)."""
+    flat = [v.reshape(*v.shape[:2], -1) for v in estimands.values()]
+    return np.concatenate(flat, axis=-1).astype(float)
+
+
+def diagnostic(name: str, draws: np.ndarray) -> float:
     """One diagnostic of one term; nan for a constant, or for fewer than four draws."""
+    from workbench import az
+
     if draws.shape[1] < 4 or np.ptp(draws) == 0:
         return np.nan
     if name == "ess_tail":

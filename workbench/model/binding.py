@@ -181,6 +181,20 @@ class Arguments:
         """The same arguments in another form."""
         return replace(self, form=form)
 
+    @property
+    def statics(self) -> tuple[Any, ...]:
+        """The values that are no arrays, the names of the arrays, and how they nest."""
+        names = [x.name if isinstance(x, _Slot) else x for x in self._leaves]
+        return (*names, self._treedef)
+
+    def without_values(self) -> Arguments:
+        """The same arguments with shapes for arrays, where these are not constants."""
+        if self.static:
+            return self
+        shapes: Any = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in self.arrays.items()}
+        leaves = [replace(x, value=None) if isinstance(x, _Slot) else x for x in self._leaves]
+        return replace(self, arrays=shapes, _leaves=tuple(leaves))
+
     def join(self, arrays: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Rebuild the keyword arguments, with other arrays of the same names if given."""
         source = self.arrays if arrays is None or self.static else arrays
@@ -204,7 +218,7 @@ class Arguments:
 class _Slot:
     name: str
     key: str
-    value: np.ndarray
+    value: Any  # an array; None where only its shape is known
 
 
 def _is_array(leaf: Any) -> bool:

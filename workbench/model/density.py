@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from workbench.data import Dataset
 from workbench.errors import ModelError
@@ -37,6 +38,7 @@ from workbench.model.evaluation import (
 from workbench.model.labels import scalar_labels, unique_labels
 from workbench.model.model import LogTerms, Model, Site
 from workbench.model.provenance import operations
+from workbench.model.structure import twin_of
 
 _TABLE_LIMIT = 50  # a deterministic site larger than this is a curve, not an estimand
 
@@ -243,43 +245,43 @@ class Density:
     @cached_property
     def forward_mode(self) -> bool:
         """Whether JAX can push tangents forward through the model."""
-
-        def program(z: jax.Array) -> Any:
-            found = self.evaluate(z)
-            return found.values, found.log_probs
-
-        return "custom_vjp_call" not in operations(program, jnp.zeros(self.size))
+        return "custom_vjp_call" not in operations(self.traced)
 
     @property
     def observed_families(self) -> tuple[str, ...]:
         """Name of the distribution family of each observed site, such as ``Bernoulli``."""
         families: list[str] = []
 
-        def program(z: jax.Array) -> jax.Array:
-            found = self.evaluate(z).distributions
+        def program(z: jax.Array, arrays: Any) -> jax.Array:
+            found = self.evaluate(z, arrays).distributions
             families.extend(family(found[n]) for n in self.names("observed"))
             return z
 
-        jax.eval_shape(program, jax.ShapeDtypeStruct((self.size,), float))
+        jax.eval_shape(program, jnp.zeros(self.size), self.arrays)
         return tuple(families)
+
+    # -- programs ----------------------------------------------------------------------------
+    @cached_property
+    def traced(self) -> ClosedJaxpr:
+        """The operations of :meth:`evaluate` as JAX traces them, of z and the arrays."""
+
+        def program(z: jax.Array, arrays: Any) -> Any:
+            found = self.evaluate(z, arrays)
+            return found.values, found.log_probs, found.log_jacobian
+
+        return jax.make_jaxpr(program)(jnp.zeros(self.size), self.arrays)
+
+    @cached_property
+    def twin(self) -> Density:
+        """The density without values for which programs are compiled, see :func:`twin_of`."""
+        return twin_of(self)
 
     @cached_property
     def num_observations(self) -> int:
         """Number of independent observations: unmasked elements of the observed log density."""
-        names = self.names("observed")
-        sizes: dict[str, int] = {}
-
-        def masks(z: jax.Array, arrays: Any) -> dict[str, jax.Array]:
-            found = self.evaluate(z, arrays)
-            sizes.update({n: int(np.size(found.log_probs[n])) for n in names})
-            kept = {n: unmasked(found.distributions[n], found.log_probs[n].shape) for n in names}
-            return {n: x for n, x in kept.items() if x is not None}
-
-        point = jnp.zeros(self.size)
-        if jax.eval_shape(masks, point, self.arrays):
-            kept = jax.jit(masks)(point, self.arrays)
-            sizes.update({n: int(np.sum(x)) for n, x in kept.items()})
-        return sum(sizes.values())
+        sizes, kept = _counts(self.twin)
+        found = {} if kept is None else kept(jnp.zeros(self.size), self.arrays)
+        return sum({**sizes, **{n: int(np.sum(x)) for n, x in found.items()}}.values())
 
     def bounds(
         self, z: jax.Array, arrays: Mapping[str, Any] | None = None
@@ -336,6 +338,21 @@ class Density:
             labels[name] = scalar_labels(name, shape, dims, self.data.coords)
         flat = iter(unique_labels([x for of_site in labels.values() for x in of_site]))
         return {name: [next(flat) for _ in of_site] for name, of_site in labels.items()}
+
+
+@lru_cache(maxsize=32)
+def _counts(density: Density) -> tuple[dict[str, int], Callable[..., dict[str, jax.Array]] | None]:
+    """Elements of each observed site, and a program of what masks leave of them, if any do."""
+    sizes: dict[str, int] = {}
+
+    def masks(z: jax.Array, arrays: Any) -> dict[str, jax.Array]:
+        found, names = density.evaluate(z, arrays), density.names("observed")
+        sizes.update({n: int(np.size(found.log_probs[n])) for n in names})
+        kept = {n: unmasked(found.distributions[n], found.log_probs[n].shape) for n in names}
+        return {n: x for n, x in kept.items() if x is not None}
+
+    masked = jax.eval_shape(masks, jnp.zeros(density.size), density.arrays)
+    return sizes, jax.jit(masks) if masked else None
 
 
 def _flat(parts: Iterable[jax.Array]) -> jax.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -47,20 +49,7 @@ def mixed_effects(density: Density) -> dict[str, str]:
     names = [s.name for s in sites if parameters & set(s.depends_on) and s.shape]
     if not names:
         return {}
-    rng = np.random.default_rng(0)
-    point, direction = (jnp.asarray(0.3 * rng.normal(size=density.size)) for _ in range(2))
-
-    def slopes(role: str, arrays: Any) -> dict[str, jax.Array]:
-        chosen = np.isin(np.arange(density.size), density.coordinates(role))
-        _, tangent = jax.jvp(
-            lambda z: {n: density.evaluate(z, arrays).log_probs[n] for n in names},
-            (point,),
-            (jnp.where(chosen, direction, 0.0),),
-        )
-        return tangent
-
-    roles = ("parameter", "random effect")
-    found = jax.jit(lambda arrays: [slopes(r, arrays) for r in roles])(density.arrays)
+    found = _slopes(density.twin, tuple(names))(density.arrays)
     along_parameters, along_effects = jax.tree_util.tree_map(np.asarray, found)
     mixed = {}
     for name in names:
@@ -71,3 +60,21 @@ def mixed_effects(density: Density) -> dict[str, str]:
             labels = scalar_labels(name, fixed.shape, dims, density.data.coords)
             mixed[name] = labels[int(np.argmax(fixed))]
     return mixed
+
+
+@lru_cache(maxsize=32)
+def _slopes(density: Density, names: tuple[str, ...]) -> Callable[..., list[dict[str, jax.Array]]]:
+    """Compiled change of the sites' log densities along the parameters, and along the effects."""
+    rng = np.random.default_rng(0)
+    point, direction = (jnp.asarray(0.3 * rng.normal(size=density.size)) for _ in range(2))
+
+    def along(role: str, arrays: Any) -> dict[str, jax.Array]:
+        chosen = np.isin(np.arange(density.size), density.coordinates(role))
+        _, tangent = jax.jvp(
+            lambda z: {n: density.evaluate(z, arrays).log_probs[n] for n in names},
+            (point,),
+            (jnp.where(chosen, direction, 0.0),),
+        )
+        return tangent
+
+    return jax.jit(lambda arrays: [along(r, arrays) for r in ("parameter", "random effect")])

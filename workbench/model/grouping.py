@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -35,10 +36,25 @@ class Groups:
     of_term : numpy.ndarray or None
         Group of each term of the log joint density, shape (K,), -1 where it sees no effect;
         ``None`` where a term sees several effects of one kind.
+
+    Notes
+    -----
+    Equal where the groups are the same.
     """
 
     blocks: np.ndarray
     of_term: np.ndarray | None
+
+    @property
+    def _content(self) -> tuple[Any, ...]:
+        terms = None if self.of_term is None else self.of_term.tobytes()
+        return self.blocks.shape, self.blocks.tobytes(), terms
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Groups) and other._content == self._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
 
 
 def groups_of_terms(

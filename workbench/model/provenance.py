@@ -8,7 +8,7 @@ scan over time one carry does not lend its labels to the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -50,15 +50,13 @@ def reach(program: Callable[[Mapping[str, Any]], Any], inputs: Mapping[str, Any]
     return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), outputs)
 
 
-def operations(program: Callable[..., Any], *inputs: Any) -> set[str]:
-    """Names of the operations of a program, those inside loops and calls included.
+def operations(closed: ClosedJaxpr) -> set[str]:
+    """Names of the operations of a traced program, those inside loops and calls included.
 
     Parameters
     ----------
-    program : callable
-        Any program.
-    *inputs : array or jax.ShapeDtypeStruct
-        Its arguments.
+    closed : ClosedJaxpr
+        As ``jax.make_jaxpr`` gives it.
 
     Returns
     -------
@@ -67,18 +65,43 @@ def operations(program: Callable[..., Any], *inputs: Any) -> set[str]:
 
     Examples
     --------
-    >>> sorted(operations(jax.jit(lambda x: -x + 1.0), 2.0) - {"jit", "pjit"})
+    >>> sorted(operations(jax.make_jaxpr(jax.jit(lambda x: -x + 1.0))(2.0)) - {"jit", "pjit"})
     ['add', 'neg']
     """
-    found: set[str] = set()
-    left = [jax.make_jaxpr(program)(*inputs).jaxpr]
-    while left:
-        for equation in left.pop().eqns:
-            found.add(equation.primitive.name)
-            held = jax.tree_util.tree_leaves(list(equation.params.values()), is_leaf=_is_jaxpr)
-            inner = [x for x in held if _is_jaxpr(x)]
-            left += [x if isinstance(x, Jaxpr) else x.jaxpr for x in inner]
+    return {e.primitive.name for part in _parts(closed) for e in _open(part).eqns}
+
+
+def constants_of(closed: ClosedJaxpr) -> list[Any]:
+    """Every value that a traced program holds itself, arrays and scalars, in a fixed order.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> [float(x) for x in constants_of(jax.make_jaxpr(lambda x: 2.5 * x)(1.0))]
+    [2.5]
+    """
+    found: list[Any] = []
+    for part in _parts(closed):
+        found += part.consts if isinstance(part, ClosedJaxpr) else []
+        for equation in _open(part).eqns:
+            found += [v.val for v in equation.invars if isinstance(v, Literal)]
     return found
+
+
+def _parts(closed: Any) -> Iterator[Any]:
+    """A program and those inside its loops and calls."""
+    left = [closed]
+    while left:
+        part = left.pop()
+        yield part
+        for equation in _open(part).eqns:
+            held = jax.tree_util.tree_leaves(list(equation.params.values()), is_leaf=_is_jaxpr)
+            left += [x for x in held if _is_jaxpr(x)]
+
+
+def _open(part: Any) -> Any:
+    """A program without its constants."""
+    return part.jaxpr if isinstance(part, ClosedJaxpr) else part
 
 
 def _is_jaxpr(value: Any) -> bool:

@@ -70,24 +70,25 @@ def _takes_none(density: Density) -> bool:
     shapes = {n: density.site(n).shape for n in density.names("observed")}
     if density.observed_arguments:
         try:
-            drawn = _drawn(density, _without(density, kwargs))
+            drawn = _drawn(density)
             return all(drawn.get(n) == shape for n, shape in shapes.items())
         except (*NEEDS_VALUES, TypeError, AttributeError, ValueError, IndexError):
             pass  # the function needs its observations: they are forgotten site by site
     return False
 
 
-def _drawn(density: Density, kwargs: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def _drawn(density: Density) -> dict[str, tuple[int, ...]]:
     """Shape of every sample site that is drawn, by name; nothing is, the trace is abstract."""
     found: dict[str, tuple[int, ...]] = {}
 
-    def program(z: jax.Array) -> None:
-        placed = handlers.substitute(density.model.fn, data=density.constrain(z))
+    def program(z: jax.Array, arrays: Any) -> None:
+        kwargs = _without(density, density.arguments.join(arrays))
+        placed = handlers.substitute(density.model.fn, data=density.constrain(z, arrays))
         for name, site in handlers.trace(handlers.seed(placed, 0)).get_trace(**kwargs).items():
             if site["type"] == "sample" and not site["is_observed"]:
                 found[name] = tuple(jnp.shape(site["value"]))
 
-    jax.eval_shape(program, jnp.zeros(density.size))
+    jax.eval_shape(program, jnp.zeros(density.size), density.arrays)
     return found
 
 

@@ -1,6 +1,7 @@
-"""Save and load: a comparison as one NetCDF file that plain ArviZ and xarray open."""
+"""Save and load: a comparison as one NetCDF file, and a run that can go on as a checkpoint."""
 
 from workbench.store.atomic import replaced
+from workbench.store.checkpoint import Checkpoint
 from workbench.store.file import load, read_source, save
 
-__all__ = ["load", "read_source", "replaced", "save"]
+__all__ = ["Checkpoint", "load", "read_source", "replaced", "save"]

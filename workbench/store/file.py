@@ -28,6 +28,7 @@ from workbench.errors import WorkbenchError
 from workbench.fit import DrawsFit, ModeFit, Prediction, Provenance, Status
 from workbench.fit.optimiser import History, Starts
 from workbench.fit.provenance import model_fingerprint
+from workbench.fit.quantities import Groups
 from workbench.model import LogTerms, Model, as_model, read_density
 from workbench.model.source import ModelSource, model_source
 from workbench.store.atomic import replaced
@@ -191,7 +192,7 @@ def _without_objects(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _fit_record(fit: ModeFit | DrawsFit) -> dict[str, Any]:
-    left = {"density", "datatree", "status", "provenance"}
+    left = {"density", "samples", "sample_stats", "complete", "status", "provenance"}
     record: dict[str, Any] = {
         f.name: getattr(fit, f.name) for f in fields(fit) if f.name not in left
     }
@@ -267,9 +268,19 @@ def _fit(record: Mapping[str, Any], groups: Mapping[str, xr.Dataset]) -> ModeFit
         "density": None,
     }
     if record["method"] == "NUTS":
-        return DrawsFit(**{**common, "datatree": xr.DataTree.from_dict(dict(groups))})
+        stored = Groups(datatree=xr.DataTree.from_dict(dict(groups)), absent=common.pop("absent"))
+        return DrawsFit(
+            **common,
+            samples=_arrays(stored.datatree["posterior"]),
+            sample_stats=_arrays(stored.datatree["sample_stats"]),
+            complete=lambda: stored,
+        )
     paths = {"starts": Starts(**record["starts"]), "history": History(**record["history"])}
     return ModeFit(**{**common, **paths, "log_terms": LogTerms(**record["log_terms"])})
+
+
+def _arrays(group: xr.DataTree) -> dict[str, np.ndarray]:
+    return {str(k): v.to_numpy() for k, v in group.data_vars.items()}
 
 
 def _finding(record: Mapping[str, Any]) -> Finding:

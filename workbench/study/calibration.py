@@ -36,6 +36,7 @@ from workbench.errors import FitError, UsageError
 from workbench.fit import DrawsFit, Status, fit_nuts
 from workbench.fit.prediction import observed_value
 from workbench.model import Density, Model, read_density
+from workbench.model.evaluation import Evaluation
 from workbench.model.simulation import without_observations
 from workbench.model.sites import transform_of
 from workbench.study.uniformity import uniformity
@@ -110,10 +111,10 @@ def calibrate(
     num_draws: int = 99,
     seed: int = 0,
     simulator: Model | Callable[..., Any] | None = None,
-    num_warmup: int = 1000,
+    num_warmup: int | None = None,
     num_samples: int = 1000,
     num_chains: int = 4,
-    target_accept_prob: float = 0.8,
+    target_accept_prob: float | None = None,
     max_tree_depth: int = 10,
     progress: Callable[[int], None] | None = None,
 ) -> Calibration:
@@ -187,6 +188,7 @@ def calibrate(
     density = read_density(model, data)
     source = density if simulator is None else read_density(simulator, data)
     truths = _simulate(density, source, jax.random.key(seed), num_simulations)
+    likelihood = _log_likelihood(density)
     ties = np.random.default_rng(seed)
     ranks, fits = [], []
     for b in range(num_simulations):
@@ -200,7 +202,7 @@ def calibrate(
             target_accept_prob=target_accept_prob,
             max_tree_depth=max_tree_depth,
         )
-        ranks.append(_ranks(fit, truths.values[b], num_draws, ties))
+        ranks.append(_ranks(fit, likelihood, truths.values[b], num_draws, ties))
         fits.append({"seed": seed + b, "status": fit.status, "detail": fit.detail})
         terms = [*fit.estimands.index, LOG_LIKELIHOOD]
         if progress is not None:
@@ -282,10 +284,8 @@ def _simulate(density: Density, source: Density, key: jax.Array, num: int) -> _T
         fn = handlers.seed(without_observations(source), key)
         trace = handlers.trace(fn).get_trace()
         observations = {k: trace[site]["value"] for k, site in sites.items()}
-        parts = [transform_of(trace[n]).inv(trace[n]["value"]) for n in latents]
-        z = jnp.concatenate([jnp.ravel(x) for x in parts])
         arrays = {**density.arrays, **observations}
-        found = density.evaluate(z, arrays)
+        found = _evaluate(density, {n: trace[n]["value"] for n in latents}, arrays)
         terms = density.estimands(found.values, arrays).values()
         log_likelihood = density.sum_by_role(found.log_probs).log_likelihood
         return observations, jnp.concatenate([*map(jnp.ravel, terms), log_likelihood[None]])
@@ -305,6 +305,26 @@ def _simulate(density: Density, source: Density, key: jax.Array, num: int) -> _T
             "log-likelihoods; draws from its prior give others: use a narrower prior"
         )
     return _Truths(observations={k: np.asarray(v) for k, v in drawn.items()}, values=values)
+
+
+def _evaluate(
+    density: Density, latent: Mapping[str, jax.Array], arrays: Mapping[str, jax.Array]
+) -> Evaluation:
+    """The model at constrained values of its latent sites."""
+    fn = handlers.substitute(handlers.seed(density.model.fn, 0), data=dict(latent))
+    trace = handlers.trace(fn).get_trace(**density.arguments.join(arrays))
+    parts = [transform_of(trace[x.name]).inv(latent[x.name]) for x in density.latents]
+    return density.evaluate(jnp.concatenate([jnp.ravel(x) for x in parts]), arrays)
+
+
+def _log_likelihood(density: Density) -> Callable[..., Any]:
+    """Compiled log-likelihood of draws of the latent sites, shape (L, ...), at given data."""
+
+    def one(latent: Mapping[str, jax.Array], arrays: Mapping[str, jax.Array]) -> jax.Array:
+        found = _evaluate(density, latent, arrays)
+        return density.sum_by_role(found.log_probs).log_likelihood
+
+    return jax.jit(jax.vmap(one, in_axes=(0, None)))
 
 
 def _argument_sites(density: Density) -> dict[str, str]:
@@ -342,15 +362,24 @@ def _replaced(density: Density, observations: Mapping[str, np.ndarray]) -> Any:
 
 
 def _ranks(
-    fit: DrawsFit, truth: np.ndarray, num_draws: int, ties: np.random.Generator
+    fit: DrawsFit,
+    likelihood: Callable[..., Any],
+    truth: np.ndarray,
+    num_draws: int,
+    ties: np.random.Generator,
 ) -> np.ndarray:
     """Number of draws below the truth, shape (Q + 1,); a tie is broken at random."""
-    by_site = fit.datatree["log_likelihood"].data_vars.values()
-    log_likelihood = sum(v.to_numpy().reshape(*v.shape[:2], -1).sum(axis=-1) for v in by_site)
-    draws = np.concatenate([fit.estimand_draws, log_likelihood[..., None]], axis=-1)
-    flat = draws.reshape(-1, draws.shape[-1])
+    density = fit.density
+    assert density is not None
+    flat = fit.estimand_draws.reshape(-1, fit.estimand_draws.shape[-1])
     rows = np.linspace(0, len(flat) - 1, num_draws).round().astype(int)
-    below, equal = (flat[rows] < truth).sum(axis=0), (flat[rows] == truth).sum(axis=0)
+    latent = {}
+    for x in density.latents:
+        site = fit.samples[x.name]
+        latent[x.name] = site.reshape(-1, *site.shape[2:])[rows]
+    log_likelihood = np.asarray(likelihood(latent, density.arrays))
+    draws = np.concatenate([flat[rows], log_likelihood[:, None]], axis=1)
+    below, equal = (draws < truth).sum(axis=0), (draws == truth).sum(axis=0)
     return below + ties.integers(0, equal + 1)
 
 

@@ -1,0 +1,104 @@
+"""The gate of whitening: nearly normal posteriors pass, and no other does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+
+import workbench as wb
+from models.linear import MODEL as LINEAR
+from models.logistic import MODEL as LOGISTIC
+from models.mlp_regression import MODEL as NETWORK
+from models.poisson import MODEL as POISSON
+from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_starts_of_chains
+
+
+def gate(model: Any, data: Any = None) -> Coordinates:
+    density = wb.read_density(model, data)
+    return choose_coordinates(density, wb.fit_laplace(density), jax.random.key(1))
+
+
+def funnel() -> None:
+    """Neal's funnel (2003), doi:10.1214/aos/1056562461."""
+    v = numpyro.sample("v", dist.Normal(0, 3))
+    with numpyro.plate("x_axis", 9):
+        numpyro.sample("x", dist.Normal(0, jnp.exp(v / 2)))
+
+
+def centred() -> None:
+    """Eight schools, as they were first written."""
+    y, s = jnp.array([28.0, 8, -3, 7, -1, 1, 18, 12]), jnp.array([15.0, 10, 16, 11, 9, 11, 10, 18])
+    mu, tau = numpyro.sample("mu", dist.Normal(0, 5)), numpyro.sample("tau", dist.HalfCauchy(5))
+    with numpyro.plate("school", 8):
+        theta = numpyro.sample("theta", dist.Normal(mu, tau))
+        numpyro.sample("y", dist.Normal(theta, s), obs=y)
+
+
+def heavy() -> None:
+    """Three independent Cauchy coordinates: no approximation with normal tails covers them."""
+    with numpyro.plate("axis", 3):
+        numpyro.sample("x", dist.Cauchy(0, 1))
+
+
+def two_modes() -> None:
+    """Two narrow modes far apart, of which importance weights of either see nothing."""
+    m = numpyro.sample("m", dist.Normal(0, 3))
+    numpyro.sample("y", dist.Normal(m**2, 0.5), obs=jnp.full(4, 16.0))
+
+
+def test_a_regression_is_whitened() -> None:
+    data = wb.load_dataset("kidiq")
+    found = gate(LINEAR, data)
+    assert found.whitened
+    assert found.pareto_k < 0.7
+    assert found.verdict == f"whitened: Pareto k of the Laplace approximation is {found.pareto_k:.2f}"
+    # L L' is the covariance of the coefficients, to leading order that of least squares
+    fit = wb.fit_mle(LINEAR, data)
+    least = fit.covariance[:3, :3]
+    ours = (found.scale @ found.scale.T)[:3, :3]
+    np.testing.assert_allclose(np.sqrt(np.diag(ours)), np.sqrt(np.diag(least)), rtol=0.05)
+
+
+def test_two_modes_are_kept_out_and_started_from_both() -> None:
+    density = wb.read_density(two_modes)
+    found = choose_coordinates(density, wb.fit_laplace(density), jax.random.key(1))
+    assert not found.whitened
+    assert "the starts found 2 modes" in found.verdict
+    starts = draw_starts_of_chains(density, found, jax.random.key(2), 4)
+    z = (found.centre + starts * found.scale)[:, 0]
+    # standard errors are about 0.03 and starts within two of them
+    np.testing.assert_allclose(np.abs(z), 4.0, atol=0.3)
+    assert sorted(np.sign(z)) == [-1, -1, 1, 1]
+
+
+def test_heavy_tails_are_kept_out() -> None:
+    assert not gate(heavy).whitened
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [(LINEAR, "diabetes"), (LOGISTIC, "breast_cancer"), (POISSON, "epil")],
+    ids=["linear", "logistic", "Poisson"],
+)
+def test_regressions_pass(model: Any, data: str) -> None:
+    assert gate(model, wb.load_dataset(data)).whitened
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [funnel, centred], ids=["funnel", "centred hierarchy"])
+def test_hierarchies_are_kept_out(model: Callable[..., None]) -> None:
+    assert not gate(model).whitened
+
+
+@pytest.mark.slow
+def test_a_network_is_kept_out() -> None:
+    name = NETWORK.defaults["data"]
+    assert not gate(NETWORK, wb.load_dataset(name)).whitened

@@ -1,0 +1,72 @@
+"""Programs over many draws, a batch at a time: one compilation, and bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from workbench.fit.compilation import compiled
+from workbench.fit.kernel import log_density_z
+from workbench.model import Density
+
+_SIZES = (250, 50, 10, 2, 1)
+_NUMBERS = 1_000_000  # in the sites of a batch
+
+
+def batch_size(density: Density) -> int:
+    """How many draws are evaluated at once: fewer where a model's sites are large."""
+    numbers = sum(int(np.prod(s.shape, dtype=int)) for s in density.sites)
+    return next((s for s in _SIZES if s * numbers <= _NUMBERS), 1)
+
+
+def in_batches(program: Callable[..., Any], size: int, rows: Any) -> Any:
+    """Run a program over rows in batches of one size, the last one filled up.
+
+    Parameters
+    ----------
+    program : callable
+        Takes a batch of rows, gives arrays with a leading axis of that size.
+    size : int
+        Rows of a batch.
+    rows : pytree of numpy.ndarray
+        At least one row, along the first axis of each.
+
+    Returns
+    -------
+    pytree of numpy.ndarray
+        What the program gives for each row.
+
+    Examples
+    --------
+    >>> in_batches(lambda x: 2 * x, 2, np.arange(3)).tolist()
+    [0, 2, 4]
+    """
+    num = len(jax.tree_util.tree_leaves(rows)[0])
+    blocks = []
+    for start in range(0, num, size):
+        # in numpy: JAX would compile a program for each length
+        at = np.minimum(np.arange(start, start + size), num - 1)
+        part = jax.tree_util.tree_map(lambda x, at=at: np.asarray(x)[at], rows)
+        blocks.append(jax.tree_util.tree_map(np.asarray, program(part)))
+    return jax.tree_util.tree_map(lambda *x: np.concatenate(x)[:num], *blocks)
+
+
+def random_keys(key: jax.Array, num: int, size: int) -> np.ndarray:
+    """Data of a random key for each of ``num`` rows, made ``size`` at a time."""
+    blocks = [np.asarray(_keys(key, i, size)) for i in range(-(-num // size))]
+    return np.concatenate(blocks)[:num]
+
+
+@partial(jax.jit, static_argnums=2)
+def _keys(key: jax.Array, block: int, size: int) -> jax.Array:
+    return jax.random.key_data(jax.random.split(jax.random.fold_in(key, block), size))
+
+
+@compiled
+def log_densities(density: Density) -> Callable[..., jax.Array]:
+    """Compiled log density of a batch of points z, (B, D) to (B,)."""
+    return jax.jit(jax.vmap(lambda z, a: log_density_z(density, z, a), in_axes=(0, None)))

@@ -1,0 +1,213 @@
+r"""NumPyro's NUTS kernel as two compiled programs: begin a chain, and advance it.
+
+The chain lives in coordinates x with :math:`z = m + L x`, an affine change of variables that
+leaves the posterior as it is. Data, m, L, the target acceptance and the schedule of the warm-up
+are arguments of the programs, so that one compilation serves every chain, data set, seed and
+number of steps.
+
+NumPyro builds the schedule of the warm-up (start, doubling windows, end) as Python constants of
+the kernel. All that its update reads of the schedule at a step is whether the step lies in a
+window in which the mass matrix is learnt, whether it ends that window, and whether it is the
+last. So the kernel is made with the shortest schedule that has one window of each kind, and every
+step is told which step of *that* schedule it stands for: :func:`adaptation_clock`.
+
+References
+----------
+Hoffman and Gelman (2014), "The No-U-Turn Sampler", JMLR 15:1593-1623;
+Betancourt (2017), arXiv:1701.02434; Phan et al. (2019), arXiv:1912.11554 (iterative NUTS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.infer.hmc import hmc
+from numpyro.infer.hmc_util import build_adaptation_schedule
+
+from workbench.fit.compilation import compiled
+from workbench.model import Density
+
+CHUNK = 100  # steps advanced by one call
+STATISTICS = (
+    "lp", "energy", "n_steps", "tree_depth", "acceptance_rate", "diverging", "step_size",
+)  # fmt: skip
+_SHORT = 150  # steps of the schedule the kernel is made with
+_START, _MIDDLE, _END = (tuple(window) for window in build_adaptation_schedule(_SHORT))
+AFTER_WARMUP = (_SHORT, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainPrograms:
+    """The compiled programs of one model and shape of data.
+
+    Attributes
+    ----------
+    begin : callable
+        (key, x, fixed) to the state of a chain.
+    advance : callable
+        (state, clock, steps, fixed) to the state and a block of draws, by name, of which the
+        first ``steps`` hold.
+    """
+
+    begin: Callable[..., Any]
+    advance: Callable[..., tuple[Any, dict[str, jax.Array]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a chain is sampled from and how; the arguments that stay the same for all steps.
+
+    Attributes
+    ----------
+    arrays : dict
+        Data in the form of ``density.arrays``.
+    centre, scale : jax.Array
+        m, shape (D,), and L, shape (D,) when diagonal or (D, D).
+    accept : jax.Array
+        Acceptance the step size is adapted to.
+    """
+
+    arrays: Mapping[str, Any]
+    centre: jax.Array
+    scale: jax.Array
+    accept: jax.Array
+
+
+jax.tree_util.register_dataclass(Target)
+
+
+def log_density_z(density: Density, z: jax.Array, arrays: Any) -> jax.Array:
+    """Log joint density of z, shape (D,): log joint plus log Jacobian, nats."""
+    found = density.evaluate(z, arrays)
+    terms = density.sum_by_role(found.log_probs)
+    return terms.log_joint + sum(found.log_jacobian.values(), start=jnp.zeros(()))
+
+
+def adaptation_clock(num_warmup: int, *, mass_matrix: bool = True) -> np.ndarray:
+    """Step and window of the kernel's own schedule that each warm-up step stands for.
+
+    Parameters
+    ----------
+    num_warmup : int
+        Number of warm-up steps.
+    mass_matrix : bool
+        Whether the mass matrix is learnt besides the step size.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (num_warmup, 2).
+
+    Examples
+    --------
+    The last step settles the step size; none learns a mass matrix here.
+
+    >>> adaptation_clock(3, mass_matrix=False).tolist()
+    [[0, 0], [0, 0], [149, 2]]
+    """
+    clock = np.zeros((num_warmup, 2), dtype=int)
+    if mass_matrix:
+        windows = build_adaptation_schedule(num_warmup)
+        for start, end in windows[1:-1]:
+            clock[start : end + 1] = (_MIDDLE[0], 1)
+            clock[end, 0] = _MIDDLE[1]
+        if len(windows) > 1:
+            clock[windows[-1].start :] = (_END[0], 2)
+    clock[-1] = (_END[1], 2)
+    return clock
+
+
+@compiled
+def chain_programs(
+    density: Density, max_tree_depth: int, dense: bool, num_vectorized: int
+) -> ChainPrograms:
+    """Compile the programs of a density, once for all data of its shape.
+
+    Parameters
+    ----------
+    density : Density
+        The model at its data.
+    max_tree_depth : int
+        Bound on the doublings of a trajectory.
+    dense : bool
+        Whether L is a matrix.
+    num_vectorized : int
+        Number of chains advanced by one call; 0 for one chain without a leading axis.
+    """
+
+    def potential_of(fixed: Target) -> Callable[[jax.Array], jax.Array]:
+        def potential(x: jax.Array) -> jax.Array:
+            z = fixed.centre + (fixed.scale @ x if dense else fixed.scale * x)
+            return -log_density_z(density, z, fixed.arrays)
+
+        return potential
+
+    def kernel(key: jax.Array, x: jax.Array, fixed: Target) -> tuple[Any, Callable[..., Any]]:
+        init, sample = hmc(potential_fn_gen=potential_of, algo="NUTS")
+        state = init(
+            x,
+            _SHORT,
+            step_size=1.0,
+            dense_mass=False,
+            target_accept_prob=fixed.accept,  # pyright: ignore[reportArgumentType]
+            trajectory_length=None,
+            max_tree_depth=max_tree_depth,
+            model_args=(fixed,),
+            rng_key=key,
+        )
+        return state, sample
+
+    def begin(key: jax.Array, x: jax.Array, fixed: Target) -> Any:
+        return kernel(key, x, fixed)[0]
+
+    def advance(state: Any, clock: jax.Array, steps: jax.Array, fixed: Target) -> Any:
+        # setting the kernel up anew binds this trace's target; its state is not used
+        _, sample = kernel(state.rng_key, state.z, fixed)
+
+        def body(i: jax.Array, carry: Any) -> Any:
+            state, block = carry
+            adapting = state.adapt_state._replace(window_idx=clock[i, 1])
+            state = sample(state._replace(i=clock[i, 0], adapt_state=adapting), (fixed,), {})
+            now: Mapping[str, jax.Array] = {
+                "x": state.z,
+                "lp": -state.potential_energy,
+                "energy": state.energy,
+                "n_steps": state.num_steps,
+                "tree_depth": jnp.ceil(jnp.log2(state.num_steps + 1.0)).astype(int),
+                "acceptance_rate": state.accept_prob,
+                "diverging": state.diverging,
+                "step_size": state.adapt_state.step_size,
+            }
+            return state, {k: block[k].at[i].set(v) for k, v in now.items()}
+
+        blank = {
+            "x": jnp.zeros((CHUNK, density.size)),
+            **{k: jnp.zeros(CHUNK) for k in ("lp", "energy", "acceptance_rate", "step_size")},
+            **{k: jnp.zeros(CHUNK, dtype=int) for k in ("n_steps", "tree_depth")},
+            "diverging": jnp.zeros(CHUNK, dtype=bool),
+        }
+        return jax.lax.fori_loop(0, steps, body, (state, blank))
+
+    size = density.size
+    first = (jax.random.key(0), jnp.zeros(size))
+    if num_vectorized:
+        begin = jax.vmap(begin, in_axes=(0, 0, None))
+        advance = jax.vmap(advance, in_axes=(0, None, None, None))
+        first = (jax.random.split(first[0], num_vectorized), jnp.zeros((num_vectorized, size)))
+    fixed = Target(
+        arrays=density.arrays,
+        centre=jnp.zeros(size),
+        scale=jnp.zeros((size, size) if dense else size),
+        accept=jnp.zeros(()),
+    )
+    state = jax.eval_shape(begin, *first, fixed)
+    clock = jnp.zeros((CHUNK, 2), dtype=int)
+    return ChainPrograms(
+        begin=jax.jit(begin).lower(*first, fixed).compile(),
+        advance=jax.jit(advance).lower(state, clock, jnp.asarray(1), fixed).compile(),
+    )

@@ -1,0 +1,110 @@
+"""What the compiled programs of a density depend on: everything but the values of its data.
+
+Two densities have one *structure* when a program made for either, with the data as arguments, is
+right for the other: the same function, the same sites, shapes and static values, and the same
+operations, constants included, when JAX traces them. The last is what tells a function that reads
+a variable around it from itself before that variable was changed. Each structure has one *twin*,
+a density without values, for which programs are made once
+(:func:`workbench.fit.compilation.compiled`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.model.provenance import constants_of
+
+if TYPE_CHECKING:
+    from workbench.model.density import Density
+
+_KEPT = 32  # structures whose programs are kept
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function, in JAX's words for an operation
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), jax.tree_util.PyTreeDef)
+
+
+@dataclass(frozen=True)
+class _Structure:
+    """Equal where the parts are; ``bare`` is the density that asked, without its values."""
+
+    parts: tuple[Hashable, ...]
+    bare: Any = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _One:
+    """An object that equals itself alone."""
+
+    held: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _One) and other.held is self.held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+
+def twin_of(density: Density) -> Density:
+    """The one density, without values, that stands for all of the same structure.
+
+    Parameters
+    ----------
+    density : Density
+        A model at its data.
+
+    Returns
+    -------
+    Density
+        Its arrays are shapes (``jax.ShapeDtypeStruct``), so that a program made of it cannot hold
+        data by mistake; arrays that the model needs while it is traced stay, and are part of the
+        structure.
+
+    Examples
+    --------
+    >>> import numpyro, numpyro.distributions as dist
+    >>> from workbench.model import read_density
+    >>> def normal(y=None):
+    ...     numpyro.sample("y", dist.Normal(numpyro.sample("mu", dist.Normal(0, 1)), 1), obs=y)
+    >>> one, other = (read_density(normal, {"y": y}) for y in ([1.0, 2.0], [3.0, 4.0]))
+    >>> one.twin is other.twin, one.twin.arrays["y"].shape
+    (True, (2,))
+    """
+    arguments, model = density.arguments, density.model
+    closed = density.traced
+    operations = hashlib.sha256(_ADDRESS.sub("", str(closed)).encode())
+    for value in constants_of(closed):
+        operations.update(np.asarray(value).tobytes())
+    # data that programs hold: constants of the function, and what only estimands read
+    beside = set(density.data.inputs) - set(arguments.join())
+    held = arguments.static or (model.estimands is not None and bool(beside))
+    parts = (
+        _same(model.fn),
+        _same(model.estimands),
+        density.sites,
+        density.latents,
+        density.observed_arguments,
+        arguments.form,
+        *(x if isinstance(x, _PLAIN) else _One(x) for x in arguments.statics),
+        density.data.fingerprint if held else "",
+        operations.hexdigest(),
+    )
+    data = density.data if held else Dataset.from_arrays(name="none", inputs={}, observed={})
+    bare = replace(density, data=data, arguments=arguments.without_values())
+    return _first(_Structure(parts, bare))
+
+
+def _same(fn: Any) -> Hashable:
+    return fn if isinstance(fn, Hashable) else _One(fn)
+
+
+@lru_cache(maxsize=_KEPT)
+def _first(structure: _Structure) -> Density:
+    return structure.bare
