@@ -17,8 +17,8 @@ BOUND = bound(2 * 71)
 
 # five points leave three degrees of freedom: sigma has no fourth moment, so its sd has no error
 NO_ERROR = {"line": {("sigma", "sd", "reference")}}
-# 30 s of CPU and more each: run by hand
-COSTLY = {"birats", "blocker", "epil", "orange", "salm", "seeds"}
+# 20 s of CPU and more each: run by hand
+COSTLY = {"birats", "blocker", "epil", "equiv", "orange", "pump", "salm", "seeds"}
 
 
 def marked(name):

@@ -15,8 +15,7 @@ import workbench as wb
 from workbench.fit import Status
 from workbench.model import Model
 
-# a fit for each simulation: run by hand
-pytestmark = [pytest.mark.slow, pytest.mark.reference]
+pytestmark = pytest.mark.slow
 
 GROUP = np.repeat(np.arange(8), 4)
 X = np.linspace(-2, 2, 24)
@@ -33,8 +32,8 @@ def regression(x, y=None):
 
 
 def wide_regression(x, y=None):
-    """The same with three times the prior's spread: another world."""
-    beta = numpyro.sample("beta", dist.Normal(0, 3).expand([3]).to_event(1))
+    """The same with ten times the prior's spread: another world."""
+    beta = numpyro.sample("beta", dist.Normal(0, 10).expand([3]).to_event(1))
     sigma = numpyro.sample("sigma", dist.LogNormal(0, 0.3))
     numpyro.sample("y", dist.Normal(x @ beta, sigma), obs=y)
 
@@ -83,10 +82,14 @@ CASES = {
     "intercepts": (intercepts, {"group": GROUP, "y": np.linspace(-1, 1, 32)}),
     "network": (Model(name="network", fn=network, estimands=function), {"x": X, "y": X}),
 }
-SETTINGS = {"num_simulations": 60, "num_warmup": 500, "num_samples": 500, "seed": 1}
+SETTINGS = {"num_simulations": 60, "num_samples": 500, "seed": 1}
 
 
-@pytest.mark.parametrize("name", CASES)
+# half a minute of CPU and more each: run by hand, but for the first
+@pytest.mark.parametrize(
+    "name",
+    ["regression", *(pytest.param(n, marks=pytest.mark.reference) for n in list(CASES)[1:])],
+)
 def test_fit_nuts_is_calibrated(name):
     model, data = CASES[name]
     found = wb.calibrate(model, data, **SETTINGS)
@@ -100,5 +103,6 @@ def test_truths_of_another_prior_are_detected():
     settings = {**SETTINGS, "num_simulations": 20}
     found = wb.calibrate(*CASES["regression"], simulator=wide_regression, **settings)
     assert found.status is Status.NOT_CALIBRATED
-    # truths lie at both ends of posteriors that a prior has pulled towards zero
-    assert found.table.loc[["beta[0]", "beta[1]", "beta[2]"], "spread"].max() > 1.2
+    # truths lie at both ends of posteriors that a prior has pulled towards zero: of 20 uniform
+    # ranks the spread is 1 give or take 0.1
+    assert found.table.loc[["beta[0]", "beta[1]", "beta[2]"], "spread"].max() > 1.4

@@ -190,7 +190,7 @@ def calibrate(
     truths = _simulate(density, source, jax.random.key(seed), num_simulations)
     likelihood = _log_likelihood(density)
     ties = np.random.default_rng(seed)
-    ranks, fits = [], []
+    ranks, fits, terms = [], [], []
     for b in range(num_simulations):
         fit = fit_nuts(
             model,
