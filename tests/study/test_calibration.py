@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -68,6 +69,41 @@ def test_fits_with_a_diagnostic_against_them_are_counted(rng):
     made = calibration_of(ranks, fits(many), model="m", num_draws=L, seed=0)
     assert made.status is Status.DIVERGENT
     assert "11 of 200 fits" in made.detail
+
+
+def two_places(y=None):
+    """Sites in another order than that of their names, far apart, one datum for each."""
+    high = numpyro.sample("b", dist.Normal(50, 1))
+    low = numpyro.sample("a", dist.Normal(-50, 1).expand([2]).to_event(1))
+    numpyro.sample("y", dist.Normal(jnp.append(low, high), 1), obs=y)
+
+
+@pytest.fixture(scope="module")
+def small():
+    settings = {"num_warmup": 100, "num_samples": 100, "num_chains": 2}
+    done = []
+    found = wb.calibrate(
+        two_places, {"y": np.zeros(3)}, num_simulations=4, num_draws=19, progress=done.append,
+        **settings,
+    )  # fmt: skip
+    assert done == [1, 2, 3, 4]
+    return found
+
+
+def test_each_truth_is_ranked_among_draws_of_its_own_term(small):
+    assert set(small.ranks) == {"a[0]", "a[1]", "b", LOG_LIKELIHOOD}
+    assert small.ranks.shape == (4, 4)
+    # among draws 100 sd away every rank would be 0 or 19, of which a right one has 1 in 10:
+    # eight of those for a are 1 in 1e8, four for b 1 in 1e4
+    inside = (small.ranks > 0) & (small.ranks < 19)
+    assert inside[["a[0]", "a[1]"]].to_numpy().any()
+    assert inside["b"].any()
+
+
+def test_every_simulation_has_a_fit_of_its_own(small):
+    assert list(small.fits["seed"]) == [0, 1, 2, 3]
+    assert small.num_draws == 19
+    assert "4 simulations of two_places, 19 draws each" in str(small)
 
 
 def flat(y=None):

@@ -190,7 +190,7 @@ def calibrate(
     truths = _simulate(density, source, jax.random.key(seed), num_simulations)
     likelihood = _log_likelihood(density)
     ties = np.random.default_rng(seed)
-    ranks, fits, terms = [], [], []
+    ranks, fits = [], []
     for b in range(num_simulations):
         fit = fit_nuts(
             model,
@@ -202,13 +202,12 @@ def calibrate(
             target_accept_prob=target_accept_prob,
             max_tree_depth=max_tree_depth,
         )
-        ranks.append(_ranks(fit, likelihood, truths.values[b], num_draws, ties))
+        ranks.append(_ranks(fit, likelihood, truths.terms.loc[b], num_draws, ties))
         fits.append({"seed": seed + b, "status": fit.status, "detail": fit.detail})
-        terms = [*fit.estimands.index, LOG_LIKELIHOOD]
         if progress is not None:
             progress(b + 1)
     return calibration_of(
-        pd.DataFrame(ranks, columns=pd.Index(terms, name="term")),
+        pd.DataFrame(ranks).rename_axis(columns="term"),
         pd.DataFrame(fits),
         model=density.model.name,
         num_draws=num_draws,
@@ -263,10 +262,10 @@ def calibration_of(
 
 @dataclass(frozen=True, kw_only=True)
 class _Truths:
-    """Observations by argument, shape (B, ...), and values of the terms, shape (B, Q + 1)."""
+    """Observations by argument, shape (B, ...), and true terms, one row per simulation."""
 
     observations: Mapping[str, np.ndarray]
-    values: np.ndarray
+    terms: pd.DataFrame
 
 
 def _simulate(density: Density, source: Density, key: jax.Array, num: int) -> _Truths:
@@ -280,31 +279,36 @@ def _simulate(density: Density, source: Density, key: jax.Array, num: int) -> _T
             f"'{density.model.name}'"
         )
 
-    def one(key: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
+    def one(key: jax.Array) -> tuple[dict[str, jax.Array], dict[str, jax.Array], jax.Array]:
         fn = handlers.seed(without_observations(source), key)
         trace = handlers.trace(fn).get_trace()
         observations = {k: trace[site]["value"] for k, site in sites.items()}
         arrays = {**density.arrays, **observations}
         found = _evaluate(density, {n: trace[n]["value"] for n in latents}, arrays)
-        terms = density.estimands(found.values, arrays).values()
         log_likelihood = density.sum_by_role(found.log_probs).log_likelihood
-        return observations, jnp.concatenate([*map(jnp.ravel, terms), log_likelihood[None]])
+        return observations, density.estimands(found.values, arrays), log_likelihood
 
     try:
-        drawn, values = jax.jit(jax.vmap(one))(jax.random.split(key, num))
+        drawn, values, log_likelihood = jax.jit(jax.vmap(one))(jax.random.split(key, num))
     except (NotImplementedError, AttributeError, TypeError) as err:
         reason = str(err).splitlines()[0] if str(err) else "an improper prior"
         raise FitError(
             f"calibration expects a prior that can be drawn from; drawing from that of model "
             f"'{source.model.name}' says: {reason}"
         ) from err
-    values = np.asarray(values)
-    if not np.isfinite(values).all():
+    labels = density.estimand_labels({k: v.shape[1:] for k, v in values.items()})
+    columns = {
+        label: column
+        for name, value in values.items()
+        for label, column in zip(labels[name], np.reshape(value, (num, -1)).T, strict=True)
+    }
+    terms = pd.DataFrame({**columns, LOG_LIKELIHOOD: np.asarray(log_likelihood)})
+    if not np.isfinite(terms.to_numpy()).all():
         raise FitError(
             f"calibration of model '{density.model.name}' expects finite truths and "
             "log-likelihoods; draws from its prior give others: use a narrower prior"
         )
-    return _Truths(observations={k: np.asarray(v) for k, v in drawn.items()}, values=values)
+    return _Truths(observations={k: np.asarray(v) for k, v in drawn.items()}, terms=terms)
 
 
 def _evaluate(
@@ -364,11 +368,11 @@ def _replaced(density: Density, observations: Mapping[str, np.ndarray]) -> Any:
 def _ranks(
     fit: DrawsFit,
     likelihood: Callable[..., Any],
-    truth: np.ndarray,
+    truth: pd.Series,
     num_draws: int,
     ties: np.random.Generator,
-) -> np.ndarray:
-    """Number of draws below the truth, shape (Q + 1,); a tie is broken at random."""
+) -> pd.Series:
+    """Number of draws below the truth, by term; a tie is broken at random."""
     density = fit.density
     assert density is not None
     flat = fit.estimand_draws.reshape(-1, fit.estimand_draws.shape[-1])
@@ -378,9 +382,11 @@ def _ranks(
         site = fit.samples[x.name]
         latent[x.name] = site.reshape(-1, *site.shape[2:])[rows]
     log_likelihood = np.asarray(likelihood(latent, density.arrays))
-    draws = np.concatenate([flat[rows], log_likelihood[:, None]], axis=1)
-    below, equal = (draws < truth).sum(axis=0), (draws == truth).sum(axis=0)
-    return below + ties.integers(0, equal + 1)
+    draws = pd.DataFrame(flat[rows], columns=fit.estimands.index)
+    draws[LOG_LIKELIHOOD] = log_likelihood
+    truth = truth[draws.columns]
+    below, equal = (draws < truth).sum(), (draws == truth).sum()
+    return below + ties.integers(0, equal.to_numpy() + 1)
 
 
 def _table(ranks: pd.DataFrame, num_draws: int) -> pd.DataFrame:
@@ -392,7 +398,7 @@ def _table(ranks: pd.DataFrame, num_draws: int) -> pd.DataFrame:
             "mean_rank": ranks.mean() / num_draws,
             "spread": ranks.std(ddof=1) / spread,
         }
-    ).loc[ranks.columns]
+    ).rename_axis("term")
 
 
 def _judge(table: pd.DataFrame, fits: pd.DataFrame) -> tuple[Status, str]:
