@@ -103,6 +103,18 @@ def _walk() -> np.ndarray:
     return np.cumsum(np.random.default_rng(0).normal(size=(4, 1000)), axis=1)
 
 
+def _one_chain_away(e: Evidence) -> Evidence:
+    draws = e.draws.estimand_draws.copy()
+    draws[1] += 5.0
+    return _draws(e, estimand_draws=draws)
+
+
+def _end_at_zero(e: Evidence) -> Evidence:
+    draws = e.draws.estimand_draws.copy()
+    draws[..., 0] -= np.quantile(draws[..., 0], 0.025)
+    return _draws(e, estimand_draws=draws)
+
+
 def _separated(e: Evidence) -> Evidence:
     estimates = e.fits["MLE"].estimates.copy()
     estimates.loc["mu", "std_error"] = np.nan
@@ -137,6 +149,8 @@ ILL: dict[str, tuple[Callable[[Evidence], Evidence], str, Severity, str]] = {
                    Severity.WARNING, "5%"),
     "monte-carlo-error": (lambda e: _estimand(e, "mcse_mean", 0.5 * e.draws.estimands.loc[
         "mu", "std_error"]), "monte-carlo-error", Severity.WARNING, "0.50"),
+    "chain-apart": (_one_chain_away, "chain-apart", Severity.ERROR, "Chain 1"),
+    "undecided-sign": (_end_at_zero, "undecided-sign", Severity.NOTE, "interval of mu"),
     "prior-pull": (lambda e: _step(e, "prior", -0.8), "prior-pull", Severity.NOTE, "-0.80"),
     "coordinates": (lambda e: _step(e, "coordinates", 0.5), "coordinates", Severity.NOTE, "+0.50"),
     "skew": (lambda e: _step(e, "averaging", 0.9), "skew", Severity.NOTE, "+0.90"),
@@ -182,6 +196,22 @@ def test_a_step_within_its_monte_carlo_error_is_silent(healthy: Evidence) -> Non
     ledger.loc[rows, ["change_in_units", "mc_error_in_units"]] = [0.5, 0.3]
     quiet = replace(healthy, ledger=ledger)
     assert list(rules.averaging(quiet)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "says"),
+    [(0.1, 0.02, "agree"), (0.3, 0.2, "cannot be told"), (0.2, 0.2, "cannot be told"),
+     (0.9, 0.02, "part for 1 of 2 terms, most for mu")],
+)  # fmt: skip
+def test_the_verdict_is_no_finer_than_the_monte_carlo_error(
+    comparison: wb.Comparison, value: float, error: float, says: str
+) -> None:
+    # steps from maximum likelihood to posterior of 0 and, for mu, the last one alone
+    ledger = comparison.ledger.copy()
+    ledger["change_in_units"], ledger["mc_error_in_units"] = 0.0, 0.0
+    rows = (ledger["term"] == "mu") & (ledger["step"] == "averaging")
+    ledger.loc[rows, ["change_in_units", "mc_error_in_units"]] = [value, error]
+    assert says in replace(comparison, ledger=ledger).verdict
 
 
 def test_findings_are_sorted_worst_first(healthy: Evidence) -> None:

@@ -8,7 +8,7 @@ from .cases import load_case, load_frame, names
 
 CASES = [
     (g, n)
-    for g in ("nist_linear", "nist_nonlinear", "glm", "mixed", "posteriordb")
+    for g in ("nist_linear", "nist_nonlinear", "glm", "mixed", "posteriordb", "classic_bugs")
     for n in names(g)
 ]
 

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from workbench.comparison.chains import (
+    chains_apart,
+    divergent_transitions,
+    undecided_signs,
+)
 from workbench.comparison.finding import Finding, Severity
 from workbench.fit import DrawsFit, ModeFit, Status
 from workbench.model import Density
@@ -144,22 +149,20 @@ def _sentence(text: str) -> str:
 
 def divergences(e: Evidence) -> Iterator[Finding]:
     """Divergent transitions, Betancourt (2017) arXiv:1701.02434; more than 1 in 200 is bad."""
-    if e.draws is None:
-        return
-    diverging = e.draws.sample_stats["diverging"]
-    count, share = int(diverging.sum()), float(diverging.mean())
-    if count:
-        bad = share > 0.005
-        yield Finding(
-            code="divergences",
-            severity=Severity.ERROR if bad else Severity.WARNING,
-            terms=(),
-            evidence={"divergences": float(count), "share": share},
-            threshold=0.005,
-            sentence=f"{count} of {diverging.size} transitions diverged "
-            f"({share:.2%}; threshold 0.5%, a few near it may bias the tails).",
-            advice="Raise target_accept_prob towards 0.99, or write the effects non-centred.",
-        )
+    if e.draws is not None:
+        yield from divergent_transitions(e.draws)
+
+
+def chain_apart(e: Evidence) -> Iterator[Finding]:
+    """A chain in another mode, or stuck: two within-chain sd from the others."""
+    if e.draws is not None:
+        yield from chains_apart(e.draws)
+
+
+def undecided_sign(e: Evidence) -> Iterator[Finding]:
+    """A credible interval that ends within two Monte Carlo errors of zero."""
+    if e.draws is not None:
+        yield from undecided_signs(e.draws)
 
 
 def r_hat(e: Evidence) -> Iterator[Finding]:
@@ -483,11 +486,13 @@ RULES: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     refused_methods,
     mode_status,
     divergences,
+    chain_apart,
     r_hat,
     effective_sample_size,
     energy,
     tree_depth,
     monte_carlo_error,
+    undecided_sign,
     prior_pull,
     coordinates,
     averaging,

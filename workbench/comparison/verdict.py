@@ -44,21 +44,32 @@ def _difference(c: Comparison) -> str:
     lacking = f" {missing} terms cannot be compared." if missing else ""
     if location.empty:
         return "No term has both a maximum likelihood estimate and a posterior mean."
-    worst = location.abs().idxmax()
+    of_location = c.ledger[c.ledger["quantity"] == "location"]
+    error = of_location.groupby("term")["mc_error_in_units"].sum().reindex(location.index)
+    # nothing is concluded that two Monte Carlo errors could undo
+    apart = location.abs() - 2 * error > _CLOSE
+    near = location.abs() + 2 * error <= _CLOSE
+    shown = location[apart] if apart.any() else location if near.all() else location[~near]
+    worst = shown.abs().idxmax()
     value = float(location[worst])
-    rows = c.ledger[(c.ledger["term"] == worst) & (c.ledger["quantity"] == "location")]
+    rows = of_location[of_location["term"] == worst]
     unit = "standard errors" if rows["unit"].iloc[0].startswith("MLE") else "posterior sd"
-    if abs(value) <= _CLOSE:
+    if near.all():
         return (
             f"Maximum likelihood and the posterior agree: no posterior mean is further than "
             f"{abs(value):.2f} {unit} from its estimate (largest for {worst}).{lacking}"
         )
+    if not apart.any():
+        return (
+            f"Whether maximum likelihood and the posterior part cannot be told from these draws: "
+            f"the posterior mean of {worst} lies {value:+.2f} {unit} from its estimate, with a "
+            f"Monte Carlo error of {error[worst]:.2f}.{lacking}"
+        )
     cause = rows.loc[rows["change_in_units"].abs().idxmax()]
     share = f"{cause['change_in_units']:+.2f}"
-    apart = int((location.abs() > _CLOSE).sum())
     return (
-        f"The answers part for {apart} of {len(location)} terms, most for {worst}: its posterior "
-        f"mean lies {value:+.2f} {unit} from the maximum likelihood estimate, mainly by "
+        f"The answers part for {int(apart.sum())} of {len(location)} terms, most for {worst}: its "
+        f"posterior mean lies {value:+.2f} {unit} from the maximum likelihood estimate, mainly by "
         f"{_CAUSES[cause['step']]} ({share}).{lacking}"
     )
 

@@ -1,5 +1,7 @@
 """Fits of one model: maximum likelihood, posterior modes, Laplace, NUTS."""
 
+from workbench.fit.chains import stuck_chains
+from workbench.fit.divergence import locate_divergences
 from workbench.fit.draws import DrawsFit
 from workbench.fit.hypothesis import HypothesisTest
 from workbench.fit.laplace_error import LaplaceError, laplace_error
@@ -35,5 +37,7 @@ __all__ = [
     "fit_reml",
     "laplace_error",
     "likelihood_ratio_test",
+    "locate_divergences",
     "profile_likelihood",
+    "stuck_chains",
 ]

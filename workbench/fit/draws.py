@@ -16,6 +16,7 @@ from workbench.fit.prediction import Prediction, predict_from_draws
 from workbench.fit.provenance import Provenance
 from workbench.fit.quantities import Groups
 from workbench.fit.status import Status
+from workbench.fit.tree import quantile_mcse
 from workbench.model import Density
 
 
@@ -124,6 +125,49 @@ class DrawsFit:
     def term(self, name: str) -> np.ndarray:
         """Draws of one term, shape (C, S)."""
         return self.estimand_draws[..., self.estimands.index.get_loc(name)]
+
+    def quantile_mcse(self, term: str, prob: float) -> float:
+        """Monte Carlo standard error of a quantile of one term.
+
+        Parameters
+        ----------
+        term : str
+            The term.
+        prob : float
+            Probability of the quantile: 0.025 and 0.975 for the ends of a 95% interval.
+
+        Returns
+        -------
+        float
+            ``nan`` for a constant, or for fewer than four draws.
+
+        References
+        ----------
+        Vehtari et al. (2021), section 4.4, doi:10.1214/20-BA1221.
+        """
+        return quantile_mcse(self.term(term), prob)
+
+    def monte_carlo_errors(self, level: float = 0.95) -> pd.DataFrame:
+        """Monte Carlo standard error of every figure that :meth:`summary` reports.
+
+        Parameters
+        ----------
+        level : float
+            Level of the interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``estimate, std_error, lower, upper``, each the error of the figure of that
+            name; index term.
+        """
+        tail = (1 - level) / 2
+        ends = {
+            name: [self.quantile_mcse(str(term), prob) for term in self.estimands.index]
+            for name, prob in (("lower", tail), ("upper", 1 - tail))
+        }
+        named = {"mcse_mean": "estimate", "mcse_sd": "std_error"}
+        return self.estimands[list(named)].rename(columns=named).assign(**ends)
 
     def draws(self, key: jax.Array, num: int) -> dict[str, np.ndarray]:
         """Posterior draws of every site, resampled to ``num``, each of shape (num, ...)."""

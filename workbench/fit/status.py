@@ -57,6 +57,10 @@ class Status(Enum):
         "divergent transitions: the sampler could not follow the posterior's curvature, so the "
         "estimates may be biased; raise target_accept_prob or reparameterise (non-centred)"
     )
+    NOT_CALIBRATED = (
+        "not calibrated: truths drawn from the prior are not where the posterior says; check that "
+        "the model simulates the data it is fitted to, then the sampler's diagnostics"
+    )
     IMPROPER = (
         "improper or undefined: the log density is not finite where the sampler went; check the "
         "priors"

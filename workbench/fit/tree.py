@@ -136,6 +136,28 @@ def estimand_table(
     return table, draws
 
 
+def quantile_mcse(draws: np.ndarray, prob: float) -> float:
+    """Monte Carlo standard error of a quantile of one term's draws, shape (C, S).
+
+    Parameters
+    ----------
+    draws : numpy.ndarray
+        Draws of one term.
+    prob : float
+        Probability of the quantile.
+
+    Returns
+    -------
+    float
+        ``nan`` for a constant, or for fewer than four draws.
+    """
+    from workbench import az
+
+    if draws.shape[1] < 4 or np.ptp(draws) == 0:
+        return np.nan
+    return float(az.mcse(draws, method="quantile", prob=prob))
+
+
 def stacked(estimands: Mapping[str, np.ndarray]) -> np.ndarray:
     """Draws of the estimands, each (C, S, ...), as one array of scalar terms, (C, S, Q)."""
     flat = [v.reshape(*v.shape[:2], -1) for v in estimands.values()]

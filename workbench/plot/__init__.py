@@ -11,6 +11,7 @@ from workbench.plot.estimates import forest
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
 from workbench.plot.optimum import path, waterfall
+from workbench.plot.ranks import rank_ecdf
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
 from workbench.plot.steps import ledger
@@ -35,6 +36,7 @@ __all__ = [
     "path",
     "predictive_check",
     "rank",
+    "rank_ecdf",
     "trace",
     "waterfall",
 ]
