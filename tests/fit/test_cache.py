@@ -1,4 +1,4 @@
-"""A cache of compiled programs that is damaged or cannot be written costs a warning, never a fit."""
+"""A cache of programs that is damaged or cannot be written costs a warning, never a fit."""
 
 from __future__ import annotations
 

@@ -115,9 +115,7 @@ class Sampler:
         self._progress, self.num_chains = progress, len(starts)
         together = chain_method == "vectorized"
         first = [(keys, starts)] if together else list(zip(keys, starts, strict=True))
-        self._points = [
-            _Point(programs.begin(key, jnp.asarray(x), target)) for key, x in first
-        ]
+        self._points = [_Point(programs.begin(key, jnp.asarray(x), target)) for key, x in first]
         self._stop = threading.Event()
 
     def advance(
