@@ -17,6 +17,7 @@ from workbench.comparison import findings as rules
 from workbench.comparison.finding import Severity
 from workbench.comparison.findings import Evidence
 from workbench.fit import Status
+from workbench.fit.quantities import Groups
 
 Y = np.random.default_rng(3).normal(1.0, 1.0, size=60)
 
@@ -64,7 +65,9 @@ def _statistic(e: Evidence, name: str, values: np.ndarray) -> Evidence:
     stats = tree["sample_stats"].to_dataset()
     stats[name] = (("chain", "draw"), values)
     tree["sample_stats"] = type(tree)(stats)
-    return _draws(e, datatree=tree)
+    groups = Groups(datatree=tree, absent={})
+    changed = {**e.fits["NUTS"].sample_stats, name: values}
+    return _draws(e, sample_stats=changed, complete=lambda: groups)
 
 
 def _estimand(e: Evidence, column: str, value: float) -> Evidence:

@@ -158,10 +158,8 @@ def test_chains_are_assigned_to_the_basin_they_are_in(
     first, second = find_optima(wave_fit).z[:2, 0]
     jitter = 0.01 * np.sin(np.arange(40))
     w = np.stack([first + jitter, np.where(np.arange(40) < 10, -first, second) + jitter])
-    tree = wave_draws.datatree.copy()
-    posterior = tree["posterior"].to_dataset()
-    tree["posterior"] = posterior.assign(w=(("chain", "draw"), w))
-    visits = wb.basin_visits(replace(wave_draws, datatree=tree), wave_fit)
+    moved = replace(wave_draws, samples={**wave_draws.samples, "w": w})
+    visits = wb.basin_visits(moved, wave_fit)
     truth = np.zeros((2, len(wave_fit.optima())))
     truth[0, 0], truth[1, :2] = 1.0, (0.25, 0.75)
     np.testing.assert_array_equal(visits.to_numpy(), truth)

@@ -29,12 +29,10 @@ def test_trace_shows_the_worst_term_by_default(line):
 
 def test_trace_marks_divergences(line):
     fit = line.fits["NUTS"]
-    tree = fit.datatree.copy()
     diverging = np.zeros(fit.estimand_draws.shape[:2], dtype=bool)
     diverging[0, [3, 7]] = True
-    stats = tree["sample_stats"].to_dataset()
-    tree["sample_stats"] = stats.assign(diverging=(("chain", "draw"), diverging))
-    ax = plot.trace(replace(fit, datatree=tree), "sigma")
+    statistics = {**fit.sample_stats, "diverging": diverging}
+    ax = plot.trace(replace(fit, sample_stats=statistics), "sigma")
     (marks,) = lines(ax, "divergent (2)")
     np.testing.assert_array_equal(marks.get_xdata(), [4, 8])
 

@@ -70,11 +70,12 @@ class Chains:
 
 @dataclass(frozen=True)
 class _Point:
-    """Where a runner stands: the state, the steps done, and the blocks of draws kept."""
+    """Where a runner stands: state, steps done, blocks of draws kept, divergences in them."""
 
     state: Any
-    done: int
-    blocks: tuple[dict[str, np.ndarray], ...]
+    done: int = 0
+    blocks: tuple[dict[str, np.ndarray], ...] = ()
+    divergences: int = 0
 
 
 class Sampler:
@@ -114,9 +115,7 @@ class Sampler:
         self._progress, self.num_chains = progress, len(starts)
         together = chain_method == "vectorized"
         first = [(keys, starts)] if together else list(zip(keys, starts, strict=True))
-        self._points = [
-            _Point(programs.begin(key, jnp.asarray(x), target), 0, ()) for key, x in first
-        ]
+        self._points = [_Point(programs.begin(key, jnp.asarray(x), target)) for key, x in first]
         self._stop = threading.Event()
 
     def advance(
@@ -182,8 +181,10 @@ class Sampler:
             point.state, jnp.asarray(clock), jnp.asarray(steps), self._target
         )
         block = {k: _first_steps(k, np.asarray(v), steps) for k, v in made.items()}
-        kept = point.blocks if warmup else (*point.blocks, block)
-        self._points[runner] = point = _Point(state, point.done + steps, kept)
+        kept, diverged = point.blocks, point.divergences
+        if not warmup:
+            kept, diverged = (*kept, block), diverged + int(block["diverging"].sum())
+        self._points[runner] = point = _Point(state, point.done + steps, kept, diverged)
         if self._progress is not None:
             self._progress(
                 Progress(
@@ -191,7 +192,7 @@ class Sampler:
                     step=point.done,
                     num_steps=shown,
                     warmup=point.done <= num_warmup,
-                    divergences=sum(int(b["diverging"].sum()) for b in kept),
+                    divergences=diverged,
                     step_size=float(block["step_size"].flat[-1]),
                 )
             )
@@ -243,6 +244,7 @@ class Sampler:
                 jax.tree_util.tree_unflatten(form, state),
                 int(saved[f"{runner}/done"]),
                 (draws,) if draws else (),
+                int(draws["diverging"].sum()) if draws else 0,
             )
 
 
