@@ -90,3 +90,19 @@ def test_a_comparison_predicts_new_rows_without_the_command_that_made_it(counts)
     rows = predicted.stdout.splitlines()
     assert rows[0].split(",")[:3] == ["row", "observed", "mle_mean"]
     assert len(rows) == 21
+
+
+def test_firth_and_reml_are_methods_of_fit(counts):
+    # no success at all: Firth's log-odds are those of 1/2 a success in N + 1, here N = 20
+    pd.DataFrame({"k": np.zeros(20, dtype=int)}).to_csv("none.csv", index=False)
+    words = ("fit", "k ~ 1", "--data", "none.csv", "--family", "binomial", "--json")
+    content = json.loads(shell(*words, "--method", "firth").stdout)
+    assert content["method"] == "Firth"
+    assert content["table"][0]["estimate"] == pytest.approx(np.log(0.5 / 20.5), abs=1e-8)
+    # of a sample, REML has the divisor N - 1
+    y = pd.read_csv("counts.csv")["k"]
+    words = ("fit", "k ~ 1", "--data", "counts.csv", "--json", "--method", "reml")
+    content = json.loads(shell(*words).stdout)
+    table = {row["term"]: row["estimate"] for row in content["table"]}
+    assert content["method"] == "REML"
+    assert table["sigma"] == pytest.approx(y.std(ddof=1), rel=1e-8)
