@@ -93,12 +93,12 @@ def test_a_comparison_predicts_new_rows_without_the_command_that_made_it(counts)
 
 
 def test_firth_and_reml_are_methods_of_fit(counts):
-    # no success at all: Firth's log-odds are those of 1/2 a success in N + 1, here N = 20
-    pd.DataFrame({"k": np.zeros(20, dtype=int)}).to_csv("none.csv", index=False)
-    words = ("fit", "k ~ 1", "--data", "none.csv", "--family", "binomial", "--json")
+    # one success in 20: Firth adds half a success and half a failure to the odds
+    pd.DataFrame({"k": np.eye(20, dtype=int)[0]}).to_csv("one.csv", index=False)
+    words = ("fit", "k ~ 1", "--data", "one.csv", "--family", "binomial", "--json")
     content = json.loads(shell(*words, "--method", "firth").stdout)
     assert content["method"] == "Firth"
-    assert content["table"][0]["estimate"] == pytest.approx(np.log(0.5 / 20.5), abs=1e-8)
+    assert content["table"][0]["estimate"] == pytest.approx(np.log(1.5 / 19.5), abs=1e-8)
     # of a sample, REML has the divisor N - 1
     y = pd.read_csv("counts.csv")["k"]
     words = ("fit", "k ~ 1", "--data", "counts.csv", "--json", "--method", "reml")
