@@ -197,11 +197,11 @@ def _not_testable(fit: ModeFit, read: LinearHypothesis, gradient: np.ndarray) ->
     # terms that are not determined may be so in a combination, such as the sum of two equal columns
     directions = np.array([[d.get(x, 0.0) for d in fit.null_directions] for x in fit.z_labels])
     free = fit.require_density().coordinates("parameter")
-    undetermined = moves_along(gradient[:, free], directions[free], fit.information).any(axis=1)
-    for row, value, refused in zip(read.weights, read.values, undetermined, strict=True):
+    moves = moves_along(gradient[:, free], directions[free], fit.information)
+    for row, value, along in zip(read.weights, read.values, moves, strict=True):
         named = np.flatnonzero(row)
         for i in named:
-            if table["reason"].iloc[i] and (refused or not fit.null_directions):
+            if table["reason"].iloc[i] and (along.any() or not fit.null_directions):
                 return f"{table.index[i]}: {table['reason'].iloc[i]}"
         if named.size == 1:
             (i,) = named
