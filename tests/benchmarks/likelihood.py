@@ -22,7 +22,7 @@ import workbench as wb
 from models import linear, logistic, poisson
 from tests.benchmarks._machine import describe
 
-_SAME = 1e-6  # of an estimate, in standard errors: else the two did not do the same
+_SAME = 1e-6  # relative difference of the estimates: else the two did not do the same
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,3 +90,16 @@ def test_a_comparison_predicts_new_rows_without_the_command_that_made_it(counts)
     rows = predicted.stdout.splitlines()
     assert rows[0].split(",")[:3] == ["row", "observed", "mle_mean"]
     assert len(rows) == 21
+
+
+def test_firth_and_reml_are_methods_of_fit(counts):
+    # one success in 20: Firth adds half a success and half a failure to the odds
+    pd.DataFrame({"k": np.eye(20, dtype=int)[0]}).to_csv("one.csv", index=False)
+    words = ("fit", "k ~ 1", "--data", "one.csv", "--family", "binomial", "--json")
+    content = json.loads(shell(*words, "--method", "firth").stdout)
+    assert content["method"] == "Firth"
+    assert content["table"][0]["estimate"] == pytest.approx(np.log(1.5 / 19.5), abs=1e-8)
+    # REML is for normal models, and says so
+    result = shell(*words, "--method", "reml")
+    assert result.exit_code == 1
+    assert "expects a density that is normal in its random and fixed effects" in result.stderr

@@ -323,3 +323,16 @@ def test_spread_of_random_effects_is_on_the_boundary() -> None:
     assert observed.statistic > 0
     with pytest.raises(FitError, match="one that moves with random effect 'u'"):
         large.test("u[0] = 0")
+
+
+def test_a_combination_that_is_determined_is_tested_though_its_terms_are_not(
+    linear_data: dict[str, np.ndarray],
+) -> None:
+    # x1 given twice: b1 + b2 is the slope of x1 in the fit with one of them
+    x, y = linear_data["x"], linear_data["y"]
+    once, twice = (wb.fit_mle(linear, {"x": x[:, k], "y": y}) for k in ([0, 1], [0, 1, 1]))
+    for kind in ("wald", "likelihood ratio"):
+        made = twice.test("beta[1] + beta[2] = 0", kind=kind)
+        assert made.statistic == pytest.approx(once.test("beta[1] = 0", kind=kind).statistic)
+    assert "not identified" in twice.test("beta[1] = 0").reason
+    assert "not identified" in twice.test("beta[1] - beta[2] = 0").reason

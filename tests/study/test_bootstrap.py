@@ -198,3 +198,26 @@ def test_rows_that_are_not_cases_are_refused() -> None:
 
     with pytest.raises(FitError, match="expect two or more rows in common to resample; got y: 1"):
         num_cases(wb.read_density(total, {"y": 1.0}))
+
+
+def test_whole_groups_are_drawn_together() -> None:
+    def known(y: Any = None) -> None:
+        numpyro.sample("y", dist.Normal(numpyro.sample("mu", dist.Normal(0, 10)), 1.0), obs=y)
+
+    made = np.repeat([-2.0, 0.0, 1.0, 3.0, 4.0, 6.0], 4) + np.tile([-0.1, 0.0, 0.0, 0.1], 6)
+    fit, town = wb.fit_mle(known, {"y": made}), np.repeat(list("abcdef"), 4)
+    # a resampled mean of six equal groups: the sd of their means, with divisor 6, over the root of
+    # 6; of 4000 replicates its relative error is 1 / sqrt(8000)
+    drawn = wb.bootstrap(fit, num=4000, groups=town)
+    truth = np.std([-2.0, 0.0, 1.0, 3.0, 4.0, 6.0]) / np.sqrt(6)
+    assert drawn.std_error["mu"] == pytest.approx(truth, rel=5 / np.sqrt(8000))
+    assert np.isfinite(drawn.intervals().loc["mu", "lower"])
+    # a group for each row is the bootstrap of rows
+    alone = wb.bootstrap(fit, num=100, groups=np.arange(24))
+    rows = wb.bootstrap(fit, num=100)
+    np.testing.assert_allclose(alone.replicates, rows.replicates, rtol=1e-12)
+    np.testing.assert_allclose(alone.acceleration, rows.acceleration, rtol=1e-9, atol=1e-12)
+    with pytest.raises(UsageError, match="groups belong to kind='cases'"):
+        wb.bootstrap(fit, kind="parametric", groups=town)
+    with pytest.raises(UsageError, match="one label for each of the 24 rows"):
+        wb.bootstrap(fit, groups=town[:3])

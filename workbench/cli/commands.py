@@ -195,7 +195,8 @@ def list_(what: str | None, json_: bool) -> int:
 @main.command()
 @fitting
 @regression
-@click.option("--method", type=click.Choice(["mle", "map", "laplace", "nuts"]), default="mle",
+@click.option("--method", default="mle",
+              type=click.Choice(["mle", "reml", "firth", "map", "laplace", "nuts"]),
               show_default=True, help="How to fit.")  # fmt: skip
 @sampling
 @shared
@@ -217,12 +218,16 @@ def fit(
         found, dataset = _model_and_data(ctx, model, data, formula)
         import workbench as wb
 
-        watch.stage({"nuts": "NUTS", "laplace": "Laplace"}.get(method, method.upper()))
+        titles = {"laplace": "Laplace", "firth": "Firth"}
+        watch.stage(titles.get(method, method.upper()))
         if method == "nuts":
             given = {**_settings(found, wb.fit_nuts, given), **given}
             result = wb.fit_nuts(found, dataset, seed=seed, progress=watch.chain, **given)
         else:
-            fits = {"mle": wb.fit_mle, "map": wb.fit_map, "laplace": wb.fit_laplace}
+            fits = {
+                "mle": wb.fit_mle, "reml": wb.fit_reml, "firth": wb.fit_firth,
+                "map": wb.fit_map, "laplace": wb.fit_laplace,
+            }  # fmt: skip
             result = fits[method](found, dataset, seed=seed)
     table = result.summary(level)
     said = result.detail or result.status.value
@@ -253,7 +258,11 @@ def fit(
               help="Share of the rows that is not fitted but predicted.")  # fmt: skip
 @click.option("--terms", multiple=True, metavar="TERM",
               help="A term or site to report; may be given several times [all].")  # fmt: skip
-@click.option("--num-starts", type=click.IntRange(1), help="Starts of each mode fit [8].")
+@click.option(
+    "--num-starts",
+    type=click.IntRange(1),
+    help="Starts of each mode fit [8; 1 where one maximum is known to be all].",
+)
 @sampling
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Folder of the results [runs/<model>-<data>].")  # fmt: skip

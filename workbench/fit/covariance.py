@@ -125,7 +125,7 @@ def parameter_covariance(
         reason = f"a sandwich expects more rows than the {fit.num_parameters} parameters; got "
         reason += f"{num_rows}"
     elif cov_type == "cluster":
-        scores = _sum_by_group(scores, groups)
+        scores = sum_by_group(scores, groups)
         size = len(scores)
         if size < 2:
             reason = "clusters expect at least 2 different labels in groups; got 1"
@@ -166,20 +166,33 @@ def _expected(fit: ModeFit, density: Density) -> ParameterCovariance:
     return _unless(reason if missing else "", "expected", matrix)
 
 
-def _sum_by_group(scores: np.ndarray, groups: Any) -> np.ndarray:
+def sum_by_group(scores: np.ndarray, groups: Any) -> np.ndarray:
+    """Sums of the rows of an array over the groups, shape (G, ...)."""
+    codes, size = group_codes(groups, len(scores))
+    total = np.zeros((size, scores.shape[1]))
+    np.add.at(total, codes, scores)
+    return total
+
+
+def group_codes(groups: Any, num_rows: int) -> tuple[np.ndarray, int]:
+    """The group of each row, numbered from 0, shape (N,), and the number of groups.
+
+    Raises
+    ------
+    UsageError
+        Unless there is a label for each row.
+    """
     labels = np.asarray(groups)
-    if labels.shape != (len(scores),):
+    if labels.shape != (num_rows,):
         raise UsageError(
-            f"groups expect one label for each of the {len(scores)} rows; got shape {labels.shape}"
+            f"groups expect one label for each of the {num_rows} rows; got shape {labels.shape}"
         )
     codes, names = pd.factorize(labels)
     if (codes < 0).any():
         raise UsageError(
             f"groups expect a label for each row; got {int(np.sum(codes < 0))} missing"
         )
-    total = np.zeros((len(names), scores.shape[1]))
-    np.add.at(total, codes, scores)
-    return total
+    return codes, len(names)
 
 
 # -- standard errors by term -----------------------------------------------------------------

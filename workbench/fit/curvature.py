@@ -281,12 +281,9 @@ def refusals(jacobian: np.ndarray, curvature: Curvature, labels: Sequence[str]) 
     variance = np.einsum("qi,ij,qj->q", jacobian, curvature.covariance, jacobian)
     error = np.sqrt(np.maximum(variance, 0.0))
     reasons = [""] * len(jacobian)
-    unit = np.sqrt(np.maximum(np.diag(np.abs(curvature.information)), 1e-300))
-    size = np.linalg.norm(jacobian / unit, axis=1)
-    for direction in curvature.null.T:
-        length = np.linalg.norm(direction * unit)
-        loading = np.abs(jacobian @ direction) / np.maximum(size * length, 1e-300)
-        for q in np.flatnonzero(loading > 1e-6):
+    moves = moves_along(jacobian, curvature.null, curvature.information)
+    for direction, moved in zip(curvature.null.T, moves.T, strict=True):
+        for q in np.flatnonzero(moved):
             reasons[q] = reasons[q] or (
                 "not identified: the objective is flat along " + combination(direction, labels)
             )
@@ -299,6 +296,32 @@ def refusals(jacobian: np.ndarray, curvature: Curvature, labels: Sequence[str]) 
                 + combination(direction, labels)
             )
     return reasons
+
+
+def moves_along(
+    jacobian: np.ndarray, directions: np.ndarray, information: np.ndarray
+) -> np.ndarray:
+    """Which quantities move along which directions, above rounding (1e-6 of their gradient).
+
+    Parameters
+    ----------
+    jacobian : numpy.ndarray
+        Derivative of Q quantities in the unconstrained parameters, shape (Q, P).
+    directions : numpy.ndarray
+        Columns of shape (P, n).
+    information : numpy.ndarray
+        Whose diagonal gives the units, shape (P, P).
+
+    Returns
+    -------
+    numpy.ndarray
+        Booleans, shape (Q, n).
+    """
+    unit = np.sqrt(np.maximum(np.diag(np.abs(information)), 1e-300))
+    size = np.linalg.norm(jacobian / unit, axis=1)
+    length = np.linalg.norm(directions * unit[:, None], axis=0)
+    loading = np.abs(jacobian @ directions) / np.maximum(np.outer(size, length), 1e-300)
+    return loading > 1e-6
 
 
 def combination(

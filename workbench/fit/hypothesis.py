@@ -39,6 +39,7 @@ from workbench.fit.covariance import (
     CovType,
     parameter_covariance,
 )
+from workbench.fit.curvature import moves_along
 from workbench.fit.information import (
     fisher_factor,
     inverse_from_factor,
@@ -193,10 +194,14 @@ def _not_testable(fit: ModeFit, read: LinearHypothesis, gradient: np.ndarray) ->
     if fit.status in (Status.NOT_CONVERGED, Status.SADDLE):
         return fit.detail
     table = fit.estimates
-    for row, value in zip(read.weights, read.values, strict=True):
+    # terms that are not determined may be so in a combination, such as the sum of two equal columns
+    directions = np.array([[d.get(x, 0.0) for d in fit.null_directions] for x in fit.z_labels])
+    free = fit.require_density().coordinates("parameter")
+    moves = moves_along(gradient[:, free], directions[free], fit.information)
+    for row, value, along in zip(read.weights, read.values, moves, strict=True):
         named = np.flatnonzero(row)
         for i in named:
-            if table["reason"].iloc[i]:
+            if table["reason"].iloc[i] and (along.any() or not fit.null_directions):
                 return f"{table.index[i]}: {table['reason'].iloc[i]}"
         if named.size == 1:
             (i,) = named

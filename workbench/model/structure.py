@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from workbench.data import Dataset
@@ -81,7 +82,8 @@ def twin_of(density: Density) -> Density:
     closed = density.traced
     operations = hashlib.sha256(_ADDRESS.sub("", str(closed)).encode())
     for value in constants_of(closed):
-        operations.update(np.asarray(value).tobytes())
+        key = jnp.issubdtype(jnp.result_type(value), jax.dtypes.prng_key)
+        operations.update(np.asarray(jax.random.key_data(value) if key else value).tobytes())
     # data that programs hold: constants of the function, and what only estimands read
     beside = set(density.data.inputs) - set(arguments.join())
     held = arguments.static or (model.estimands is not None and bool(beside))

@@ -34,6 +34,7 @@ from scipy import stats
 from workbench.errors import FitError, UsageError
 from workbench.fit import ModeFit
 from workbench.fit.compilation import compiled
+from workbench.fit.covariance import sum_by_group
 from workbench.fit.objective import Objective
 from workbench.fit.terms import (
     PREDICTED,
@@ -173,7 +174,9 @@ class Bootstrap:
         return stats.norm.cdf(z0 + z / (1 - a * z)), ""
 
 
-def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int = 0) -> Bootstrap:
+def bootstrap(
+    fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int = 0, groups: Any = None
+) -> Bootstrap:
     """Refit a model to many data sets like its own, in one compiled program.
 
     Parameters
@@ -188,6 +191,9 @@ def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int 
         model at the estimate, given the covariates.
     seed : int
         Seed; the same seed gives the same numbers.
+    groups : array_like, optional
+        Label of each row, for ``cases``: whole groups are drawn with replacement, where the rows
+        of one are not independent.
 
     Returns
     -------
@@ -199,7 +205,7 @@ def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int 
     FitError
         When the fit is no regular maximum of a likelihood, or has no rows to resample.
     UsageError
-        When ``num`` or ``kind`` is out of range.
+        When ``num`` or ``kind`` is out of range, or groups do not belong to it.
 
     Notes
     -----
@@ -225,6 +231,8 @@ def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int 
     density = require_mle(fit, "a bootstrap")
     if kind not in ("cases", "parametric"):
         raise UsageError(f"kind expects 'cases' or 'parametric'; got '{kind}'")
+    if groups is not None and kind != "cases":
+        raise UsageError(f"groups belong to kind='cases'; got some with kind='{kind}'")
     if num < 2:
         raise UsageError(f"num expects 2 or more replicates; got {num}")
     if fit.null_directions or not np.isfinite(fit.information).all():
@@ -234,10 +242,12 @@ def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int 
         )
     objective = Objective(density=density, method="MLE")
     theta = fit.z[objective.free]
-    made = refit(objective, theta, kind=kind, num=num, key=jax.random.key(seed))
+    made = refit(objective, theta, kind=kind, num=num, key=jax.random.key(seed), groups=groups)
     outcomes = made.outcomes
     kept = np.array([not x for x in outcomes])
     influence = _influence(objective, fit, made.score if kind == "parametric" else None)
+    if groups is not None:
+        influence = sum_by_group(influence, groups)
     predicted = predicted_terms(fit)
     terms = fit.estimates.index
     draws = np.where(predicted, np.nan, made.terms[kept])

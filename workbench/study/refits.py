@@ -5,7 +5,8 @@ Each replicate :math:`b` has its own objective: by cases, with multinomial count
 
 .. math:: \ell^{(b)}(\theta) = \sum_i w_i^{(b)} \log p(y_i \mid \theta),
 
-so that shapes stay fixed; parametric, the log-likelihood (marginal over random effects) at
+so that shapes stay fixed (the counts of whole groups of rows, where rows of a group are not
+independent); parametric, the log-likelihood (marginal over random effects) at
 observations drawn from the model at the estimate. All start at the estimate, in coordinates in
 which the information there is the identity (:mod:`workbench.fit.scaling`), climb by L-BFGS and
 end with one Newton step. There the information of a replicate is near the identity too; where
@@ -25,6 +26,7 @@ from numpyro import handlers
 
 from workbench.errors import FitError
 from workbench.fit.compilation import compiled
+from workbench.fit.covariance import group_codes
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import lbfgs
 from workbench.fit.scaling import rescale
@@ -113,7 +115,13 @@ def num_cases(density: Density) -> int:
 
 
 def refit(
-    objective: Objective, theta: np.ndarray, *, kind: Kind, num: int, key: jax.Array
+    objective: Objective,
+    theta: np.ndarray,
+    *,
+    kind: Kind,
+    num: int,
+    key: jax.Array,
+    groups: Any = None,
 ) -> Refits:
     """Refit a model to B resampled or simulated data sets.
 
@@ -129,6 +137,8 @@ def refit(
         Number of replicates B.
     key : jax.Array
         Random key.
+    groups : array_like, optional
+        Label of each row, shape (N,): rows of one label are drawn together.
 
     Returns
     -------
@@ -139,24 +149,36 @@ def refit(
     scale = rescale(objective, jnp.asarray(theta), density.arrays)[0]
     rows = max(density.num_observations, 1)
     batch = int(np.clip(_ELEMENTS // (rows * max(theta.size, 1)), 1, num))
-    program = _refits(objective, kind)
+    units = members = None
+    if kind == "cases":
+        units = num_cases(density)
+        members = np.arange(units)
+        if groups is not None:
+            members, units = group_codes(groups, units)
+    program = _refits(objective, kind, units)
     keys = jax.random.split(key, num)
     padded = jnp.concatenate([keys, jnp.repeat(keys[:1], -num % batch)]).reshape(-1, batch)
-    out = program(padded, jnp.asarray(theta), jnp.asarray(scale), density.arrays)
+    out = program(padded, jnp.asarray(theta), jnp.asarray(scale), density.arrays, members)
     flat = {k: np.asarray(v, dtype=float) for k, v in out.items()}
     return Refits(**{k: v.reshape(-1, *v.shape[2:])[:num] for k, v in flat.items()})
 
 
 @compiled
-def _refits(objective: Objective, kind: Kind) -> Callable[..., Any]:
-    """Compiled refits: keys in batches, the estimate, its scale and the data to replicates."""
+def _refits(objective: Objective, kind: Kind, units: int | None) -> Callable[..., Any]:
+    """Compiled refits: keys in batches, the estimate, its scale, the data and the members.
+
+    By cases, ``units`` is the number of rows or groups to draw, and the members say which of them
+    each row belongs to.
+    """
     density = objective.density
-    make, replicate = _cases(objective) if kind == "cases" else _parametric(objective)
+    make, replicate = _parametric(objective) if units is None else _cases(objective, units)
     effects = jnp.zeros(objective.effects.size)
 
-    def program(keys: jax.Array, centre: jax.Array, scale: jax.Array, arrays: Any) -> Any:
+    def program(
+        keys: jax.Array, centre: jax.Array, scale: jax.Array, arrays: Any, members: Any
+    ) -> Any:
         def one(key: jax.Array) -> dict[str, jax.Array]:
-            made = make(key, centre, arrays)
+            made = make(key, centre, arrays, members)
 
             def in_theta(t: jax.Array, _: Any) -> jax.Array:
                 return replicate(t, made, arrays)
@@ -184,17 +206,18 @@ def _refits(objective: Objective, kind: Kind) -> Callable[..., Any]:
     return jax.jit(program)
 
 
-Make = Callable[[jax.Array, jax.Array, Any], Any]
+Make = Callable[[jax.Array, jax.Array, Any, Any], Any]
 Replicate = Callable[[jax.Array, Any, Any], jax.Array]
 
 
-def _cases(objective: Objective) -> tuple[Make, Replicate]:
-    """Multinomial counts of the rows, and the log-likelihood weighted by them."""
+def _cases(objective: Objective, units: int) -> tuple[Make, Replicate]:
+    """Multinomial counts of the rows or groups, and the log-likelihood weighted by them."""
     density = objective.density
     rows = num_cases(density)
 
-    def make(key: jax.Array, centre: jax.Array, arrays: Any) -> jax.Array:
-        return jnp.bincount(jax.random.randint(key, (rows,), 0, rows), length=rows)
+    def make(key: jax.Array, centre: jax.Array, arrays: Any, members: jax.Array) -> jax.Array:
+        drawn = jax.random.randint(key, (units,), 0, units)
+        return jnp.bincount(drawn, length=units)[members]
 
     def replicate(theta: jax.Array, counts: jax.Array, arrays: Any) -> jax.Array:
         z = objective.place(theta, jnp.zeros(0))
@@ -216,7 +239,7 @@ def _parametric(objective: Objective) -> tuple[Make, Replicate]:
             "observations can be drawn: expected observed sites alone"
         )
 
-    def make(key: jax.Array, centre: jax.Array, arrays: Any) -> dict[str, jax.Array]:
+    def make(key: jax.Array, centre: jax.Array, arrays: Any, _: Any) -> dict[str, jax.Array]:
         found = density.evaluate(objective.place(centre, jnp.zeros(q)), arrays)
         fixed = {n: found.values[n] for n in parameters}
         fn = handlers.seed(without_observations(density, arrays), key)

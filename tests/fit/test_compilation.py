@@ -1,0 +1,131 @@
+"""Programs made once for all data of one structure: they are right, and they are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+
+import workbench as wb
+from workbench.fit.concavity import has_one_maximum
+from workbench.fit.objective import Objective
+from workbench.model import read_density
+from workbench.model.affine import Form, forms
+
+UNIT = 1.0
+
+
+def scaled(y: Any = None) -> None:
+    """A mean in units that stand outside of the function."""
+    m = numpyro.sample("m", dist.Normal(0, 10))
+    numpyro.sample("y", dist.Normal(UNIT * m, 1), obs=y)
+
+
+def levels(g: Any, y: Any = None) -> None:
+    """Needs the values of g while it is traced."""
+    m = numpyro.sample("m", dist.Normal(0, 10).expand([len(np.unique(g))]))
+    numpyro.sample("y", dist.Normal(m[g], 1), obs=y)
+
+
+def test_other_data_of_the_same_shapes_use_the_same_programs() -> None:
+    one, other, longer = (read_density(scaled, {"y": y}) for y in (
+        [1.0, 2.0], [3.0, 5.0], [1.0, 2.0, 3.0]
+    ))  # fmt: skip
+    assert one.twin is other.twin is one.twin.twin
+    assert one.twin is not longer.twin
+    programs = [Objective(density=d, method="MLE").derivatives_in for d in (one, other)]
+    assert programs[0] is programs[1]
+    # the mean, of each
+    assert wb.fit_mle(one).params["m"] == pytest.approx(1.5, abs=1e-12)
+    assert wb.fit_mle(other).params["m"] == pytest.approx(4.0, abs=1e-12)
+
+
+def test_a_variable_that_a_function_reads_is_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = wb.fit_mle(scaled, {"y": [1.0, 3.0]})
+    monkeypatch.setitem(globals(), "UNIT", 4.0)
+    assert first.params["m"] == pytest.approx(2.0, abs=1e-12)
+    assert wb.fit_mle(scaled, {"y": [1.0, 3.0]}).params["m"] == pytest.approx(0.5, abs=1e-12)
+
+
+def test_data_that_are_compiled_in_are_part_of_the_program() -> None:
+    y = np.array([1.0, 3.0, 5.0])
+    for g, truth in (([0, 0, 1], [2.0, 5.0]), ([0, 1, 1], [1.0, 4.0])):
+        fit = wb.fit_mle(levels, {"g": np.array(g), "y": y}, num_starts=1)
+        assert fit.params.tolist() == pytest.approx(truth, abs=1e-12)
+
+
+def test_a_float_is_data_unless_the_function_decides_on_it() -> None:
+    def free(s, y=None):
+        m = numpyro.sample("m", dist.Normal(0, s))
+        numpyro.sample("y", dist.Normal(m, s), obs=y)
+
+    def deciding(s, y=None):
+        free(s if s > 1.0 else 1.0, y)
+
+    y = np.array([1.0, 2.0])
+    assert read_density(free, {"s": 2.0, "y": y}).arrays.keys() == {"s", "y"}
+    assert read_density(deciding, {"s": 2.0, "y": y}).arrays.keys() == {"y"}
+
+
+def sites(scale_of: str = "own", family: str = "normal") -> Any:
+    """A regression of one family, its scale a coordinate of its own or one with the means."""
+
+    def model(x, y=None):
+        b = numpyro.sample("b", dist.Normal(0, 1).expand([x.shape[1]]))
+        eta = x @ b
+        s = numpyro.sample("s", dist.HalfNormal(1)) if family in ("normal", "student") else 1.0
+        numpyro.sample("y", {
+            "normal": lambda: dist.Normal(eta, s if scale_of == "own" else jnp.exp(eta)),
+            "student": lambda: dist.StudentT(4.0, eta, s),
+            "logit": lambda: dist.Bernoulli(logits=eta),
+            "squared": lambda: dist.Bernoulli(logits=eta**2),
+            "poisson": lambda: dist.Poisson(3.0 * jnp.exp(eta)),
+            "sum": lambda: dist.Poisson(jnp.exp(eta) + jnp.exp(-eta)),
+            "choices": lambda: dist.Categorical(logits=eta[:, None] * jnp.arange(3.0)),
+        }[family](), obs=y)  # fmt: skip
+
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [
+        (sites(), True),
+        (sites(scale_of="means"), False),  # sd exp(eta): several maxima are possible
+        (sites(family="student"), False),  # famously several
+        (sites(family="logit"), True),
+        (sites(family="squared"), False),  # the sign of b is free
+        (sites(family="poisson"), True),
+        (sites(family="sum"), False),
+        (sites(family="choices"), True),
+    ],
+)
+def test_which_likelihoods_are_known_to_have_one_maximum(model: Any, known: bool) -> None:
+    data = {"x": np.ones((4, 2)), "y": np.array([0, 1, 1, 0])}
+    assert has_one_maximum(read_density(model, data)) is known
+
+
+def test_forms_of_programs() -> None:
+    def program(z, x):
+        return {
+            "affine": 2.0 - (x @ z)[:2] / 3.0 + jnp.where(x[:2, 0] > 0, z[0], 1.0),
+            "exponential": 2.0 * jnp.exp(z[:1]),
+            "constant": jnp.exp(x),
+            "product": z[0] * z[1],
+            "quotient": 1.0 / z,
+            "sum of exponentials": jnp.sum(jnp.exp(z)),
+        }
+
+    found = forms(program, jnp.ones(2), jnp.ones((3, 2)))
+    assert found == {
+        "affine": Form.AFFINE,
+        "exponential": Form.EXPONENTIAL,
+        "constant": Form.CONSTANT,
+        "product": Form.OTHER,
+        "quotient": Form.OTHER,
+        "sum of exponentials": Form.OTHER,
+    }
