@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
+import workbench.az as az
 from workbench.comparison import findings as rules
 from workbench.comparison.finding import Severity
 from workbench.comparison.findings import Evidence
@@ -60,11 +61,7 @@ def _mode(e: Evidence, method: str, **changes: Any) -> Evidence:
 
 
 def _statistic(e: Evidence, name: str, values: np.ndarray) -> Evidence:
-    tree = e.fits["NUTS"].datatree.copy()
-    stats = tree["sample_stats"].to_dataset()
-    stats[name] = (("chain", "draw"), values)
-    tree["sample_stats"] = type(tree)(stats)
-    return _draws(e, datatree=tree)
+    return _draws(e, sample_stats={**e.fits["NUTS"].sample_stats, name: values})
 
 
 def _estimand(e: Evidence, column: str, value: float) -> Evidence:
@@ -188,6 +185,13 @@ def test_every_rule_is_spoken_for(healthy: Evidence) -> None:
     spoken = {code for _, code, _, _ in ILL.values()}
     assert len(spoken) >= len(rules.RULES)
     assert len(rules.RULES) >= 12
+
+
+def test_energy_is_arviz_bfmi(healthy: Evidence) -> None:
+    energy = _walk()
+    peer = az.bfmi(az.from_dict({"sample_stats": {"energy": energy}}))["energy"].to_numpy()
+    (found,) = rules.energy(_statistic(healthy, "energy", energy))
+    assert found.evidence["e_bfmi"] == pytest.approx(peer.min(), rel=1e-12)
 
 
 def test_a_step_within_its_monte_carlo_error_is_silent(healthy: Evidence) -> None:
