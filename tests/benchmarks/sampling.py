@@ -139,10 +139,9 @@ def stock(made: Problem, seed: int) -> dict[str, np.ndarray]:
 def blackjax(made: Problem, seed: int) -> dict[str, np.ndarray]:
     """BlackJAX's NUTS with window adaptation, chain after chain in one compiled program."""
     import jax
-    import jax.numpy as jnp
+    from blackjax import nuts, window_adaptation  # pyright: ignore[reportMissingImports]
 
     import workbench as wb
-    from blackjax import nuts, window_adaptation  # pyright: ignore[reportMissingImports]
     from workbench.fit.kernel import log_density_z
 
     density = wb.read_density(made.fn, made.data)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from tests.cli.conftest import FAST, STRICT
+from tests.cli.conftest import FAST, STRICT, run
 from workbench.cli import main
 from workbench.store import load
 
@@ -253,3 +253,21 @@ def test_a_reader_that_leaves_ends_it_quietly(done):
     )
     assert result.stderr == ""
     assert result.stdout.startswith("model")
+
+
+def test_a_run_goes_on_from_its_checkpoint_until_its_goal(folder):
+    words = ["fit", "./my_model.py", "--data", "tosses.csv", "--method", "nuts"]
+    words += ["--until", "ess=500", "--until", "rhat=1.01", "--checkpoint", "run.checkpoint"]
+    first, again = run(*words, folder=folder), run(*words, folder=folder)
+    assert first.returncode == 0
+    assert again.stdout == first.stdout
+    other = run(*words, "--seed", "1", folder=folder)
+    assert other.returncode == 1
+    assert "checkpoint 'run.checkpoint' is of another run: expected seed 1; got 0" in other.stderr
+
+
+def test_a_goal_has_a_name_and_a_value(folder):
+    words = ["fit", "./my_model.py", "--data", "tosses.csv", "--method", "nuts"]
+    wrong = run(*words, "--until", "enough", folder=folder)
+    assert wrong.returncode == 2
+    assert "--until expects NAME=VALUE, such as ess=400; got 'enough'" in wrong.stderr

@@ -17,7 +17,7 @@ import workbench as wb
 from workbench.errors import FitError, WorkbenchError
 
 CHUNKS = 16  # of 2 chains: 100 steps of warm-up and 700 draws each
-SCRIPT = '''
+SCRIPT = """
 import sys
 
 import numpy as np
@@ -41,7 +41,7 @@ def fit(checkpoint=None, progress=None, y=(2, 0, 3, 1, 4, 2, 1), **settings):
 
 if __name__ == "__main__":
     fit(wb.Checkpoint(sys.argv[1], every=0.0), lambda _: print("chunk", flush=True))
-'''
+"""
 
 
 @pytest.fixture(scope="module")

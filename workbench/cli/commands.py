@@ -103,7 +103,7 @@ regression = _options(
 )  # fmt: skip
 
 
-def _goal(ctx: click.Context, _: click.Parameter, words: tuple[str, ...]) -> Any:
+def _goal(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> Any:
     goal = {}
     for word in words:
         name, _, value = word.partition("=")
@@ -476,9 +476,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in options.items() if v is not None}
 
 
-def _settings(
-    model: Model, function: Callable[..., Any], given: dict[str, Any]
-) -> dict[str, Any]:
+def _settings(model: Model, function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
     """Settings that a model recommends for itself, of those that a function takes."""
     import inspect
 

@@ -29,7 +29,7 @@ def compare(
     terms: Sequence[str] | None = None,
     held_out: Any = None,
     fits: Mapping[str, ModeFit | DrawsFit] | None = None,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     num_warmup: int | None = None,
     num_samples: int | None = None,
     num_chains: int = 4,
@@ -59,8 +59,8 @@ def compare(
         Rows not used for fitting, for held-out scores.
     fits : mapping, optional
         Fits already made, by method; only the missing ones are fitted.
-    num_starts : int
-        Starts of each mode fit.
+    num_starts : int, optional
+        Starts of each mode fit, by default as in :func:`~workbench.fit.fit_mle`.
     num_warmup, num_samples, num_chains, chain_method, target_accept_prob, until, max_samples, \
     checkpoint
         As in :func:`~workbench.fit.fit_nuts`.
@@ -148,7 +148,7 @@ def _mode_fits(
     density: Density,
     made: dict[str, ModeFit | DrawsFit],
     seed: int,
-    num_starts: int,
+    num_starts: int | None,
     stage: Callable[[str], None],
 ) -> tuple[dict[str, ModeFit | DrawsFit], dict[str, str]]:
     """Fit the missing modes; each posterior mode also starts from the mode before it."""

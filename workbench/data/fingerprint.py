@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,32 +45,45 @@ def fingerprint(content: Any) -> str:
     """
     digest = hashlib.sha256()
     for piece in _pieces(content):
-        # each piece is preceded by its length, so that no two contents share a byte string
-        digest.update(len(piece).to_bytes(8, "little"))
         digest.update(piece)
     return digest.hexdigest()
+
+
+def _framed(piece: bytes) -> bytes:
+    """A piece after its length, so that no two contents share a byte string."""
+    return len(piece).to_bytes(8, "little") + piece
+
+
+@lru_cache(maxsize=8)
+def _numbered(size: int) -> bytes:
+    """The pieces of 0 to size - 1, the labels that rows have when they are given none."""
+    return b"".join(_framed(f"int {i}".encode()) for i in range(size))
 
 
 def _pieces(content: Any) -> Iterator[bytes]:
     if isinstance(content, np.generic):
         content = content.item()
     if content is None or isinstance(content, (bool, int, float, complex, str, bytes)):
-        yield f"{type(content).__name__} {content!r}".encode()
+        yield _framed(f"{type(content).__name__} {content!r}".encode())
     elif isinstance(content, np.ndarray):
         if content.dtype.kind not in "biufcU":
             raise DataError(
                 f"an array of type {content.dtype} has no fingerprint: expected numbers or text"
             )
         plain = np.ascontiguousarray(content.astype(content.dtype.newbyteorder("<"), copy=False))
-        yield f"array {plain.dtype.str} {plain.shape}".encode()
-        yield plain.tobytes()
+        yield _framed(f"array {plain.dtype.str} {plain.shape}".encode())
+        yield _framed(plain.tobytes())
     elif isinstance(content, Mapping):
-        yield f"mapping {len(content)}".encode()
+        yield _framed(f"mapping {len(content)}".encode())
         for key in sorted(content, key=repr):
             yield from _pieces(key)
             yield from _pieces(content[key])
     elif isinstance(content, (tuple, list, range)):
-        yield f"sequence {len(content)}".encode()
+        yield _framed(f"sequence {len(content)}".encode())
+        whole = set(map(type, content)) == {int}
+        if whole and list(content) == list(range(len(content))):
+            yield _numbered(len(content))
+            return
         for item in content:
             yield from _pieces(item)
     else:
@@ -84,5 +98,5 @@ def _frame_pieces(content: Any) -> Iterator[bytes]:
             f"a value of type {type(content).__name__} has no fingerprint: expected numbers, text, "
             "arrays, frames, or mappings and sequences of them"
         )
-    yield type(content).__name__.encode()
+    yield _framed(type(content).__name__.encode())
     yield from _pieces(content.to_csv(float_format="%.17g"))

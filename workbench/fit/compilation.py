@@ -1,6 +1,7 @@
 """Compiled programs: kept between calls by :func:`compiled`, and between runs on disk.
 
-A program takes the data as arguments, so that one serves all data of one shape. JAX's persistent compilation cache saves most of the time of a second run of Python. It is on unless the
+A program takes the data as arguments, so that one serves all data of one shape. JAX's persistent
+compilation cache saves most of the time of a second run of Python. It is on unless the
 environment says ``WORKBENCH_CACHE=0``; ``JAX_COMPILATION_CACHE_DIR`` chooses another folder. An
 unreadable or unwritable cache costs a warning, never a fit.
 """

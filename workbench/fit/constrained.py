@@ -20,13 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from workbench.fit.compilation import compiled
 from workbench.fit.intervals import Link
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import CONVERGED_DECREMENT
@@ -114,7 +114,7 @@ class Function:
             )
 
 
-@lru_cache(maxsize=8)
+@compiled
 def _term_derivatives(density: Density) -> Callable[..., Any]:
     """Compiled value, gradient and Hessian of the term at a (traced) index."""
     objective = Objective(density=density, method="MLE")

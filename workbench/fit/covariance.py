@@ -29,13 +29,9 @@ doi:10.3368/jhr.50.2.317.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -46,6 +42,7 @@ from workbench.fit.information import (
     without_fisher_information,
 )
 from workbench.fit.rows import leverages, num_mean_parameters, row_scores
+from workbench.fit.terms import term_jacobian
 from workbench.model import Density
 
 if TYPE_CHECKING:
@@ -186,22 +183,6 @@ def _sum_by_group(scores: np.ndarray, groups: Any) -> np.ndarray:
 
 
 # -- standard errors by term -----------------------------------------------------------------
-def term_jacobian(density: Density, z: np.ndarray) -> np.ndarray:
-    """Derivative of the terms of the table in z, shape (Q, D)."""
-    return np.asarray(term_programs(density)[1](jnp.asarray(z), density.arrays))
-
-
-@lru_cache(maxsize=16)
-def term_programs(density: Density) -> tuple[Callable[..., jax.Array], Callable[..., jax.Array]]:
-    """Compiled terms of the table at z, shape (Q,), and their Jacobian, shape (Q, D)."""
-
-    def terms(z: jax.Array, arrays: Any) -> jax.Array:
-        found = density.estimands(density.constrain(z, arrays), arrays)
-        return jnp.concatenate([jnp.ravel(x) for x in found.values()])
-
-    return jax.jit(terms), jax.jit(density.jacobian(terms))
-
-
 def term_std_errors(fit: ModeFit, covariance: ParameterCovariance) -> pd.DataFrame:
     r"""Standard error of every term under a covariance, by the delta method.
 

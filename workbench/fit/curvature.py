@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from workbench.fit.concavity import one_maximum
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import CONVERGED_DECREMENT, Optimum
 from workbench.fit.status import Status
@@ -36,7 +37,7 @@ _PROBES = 2.0 * 4.0 ** np.arange(4)  # standard errors; the longer ones for flat
 _SHRINK = 40  # halvings of a probe that is not finite
 _PERFECT = 1e-6  # nats from the bound of a likelihood of choices
 _NO_LOSS = 1e-6  # nats; a regular maximum loses about 2
-_SINGULAR = 1e-3  # standard errors, where a regular maximum loses less than 1e-6 nats
+_SINGULAR = np.array([1e-3])  # standard errors, where a regular maximum loses under 1e-6 nats
 _RIDGE = 1e6  # nats at two standard errors, where a regular maximum loses about 2
 _NULL = 1e-9  # eigenvalue in scaled coordinates, where an identified direction has about 1
 
@@ -108,20 +109,23 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
     flat = np.abs(eigenvalues) <= _NULL
     steps = vectors / np.sqrt(np.where(flat, 1.0, np.abs(eigenvalues)))
     directions = scale @ steps  # columns: one standard error in unconstrained coordinates
-    losses = _losses(objective, optimum, directions)
+    loss = _losses(objective, optimum, directions, _PROBES[:1])[0]
     noise = max(_NO_LOSS, 1e-11 * abs(optimum.value))
-    loss = losses[0]
     no_loss = loss <= noise
     # flat on both sides nearby: look further out before calling it flat
     plateau = no_loss.all(axis=0)
-    no_loss[:, plateau] = (losses[:, :, plateau] <= noise).all(axis=0)
+    if plateau.any():
+        further = _losses(objective, optimum, directions[:, plateau], _PROBES[1:])
+        no_loss[:, plateau] = (further <= noise).all(axis=0)
     null = no_loss.all(axis=0)
     one_sided = no_loss.any(axis=0) & ~null
     sign = np.where(no_loss[0], 1.0, -1.0)
     negative = (eigenvalues < -_NULL) & ~null & ~one_sided
-    near = _losses(objective, optimum, _SINGULAR / _PROBES[0] * directions)[0]
-    ridge = (loss.min(axis=0) > _RIDGE) & (not _ended(optimum))
-    singular = ((near.min(axis=0) > 1.0) | ridge) & (np.abs(eigenvalues) > _NULL)
+    singular = (loss.min(axis=0) > _RIDGE) & (not _ended(optimum))
+    if not one_maximum(objective):  # a concave function has no such directions
+        near = _losses(objective, optimum, directions, _SINGULAR)[0]
+        singular |= near.min(axis=0) > 1.0
+    singular &= np.abs(eigenvalues) > _NULL
     regular = ~(null | one_sided | negative | flat | singular)
     undetermined = null | (flat & ~one_sided) | singular
     gain = float(max(0.0, -loss.min())) if size else 0.0
@@ -162,20 +166,22 @@ def _recession(objective: Objective, optimum: Optimum, noise: float) -> np.ndarr
         if not np.isfinite(length) or length == 0.0:
             continue
         direction = optimum.scale @ w / length
-        loss = _losses(objective, optimum, direction[:, None])[:, :, 0]
+        loss = _losses(objective, optimum, direction[:, None], _PROBES)[:, :, 0]
         if (loss[:, 0] <= noise).all() and (loss[0, 1] > noise or abs(optimum.value) < _PERFECT):
             return direction
     return None
 
 
-def _losses(objective: Objective, optimum: Optimum, directions: np.ndarray) -> np.ndarray:
-    """Loss in nats at each probe length, side and direction, shape (4, 2, P).
+def _losses(
+    objective: Objective, optimum: Optimum, directions: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Loss in nats at each of L lengths (standard errors), side and direction, shape (L, 2, P).
 
     A probe that leaves the finite numbers (an exponential that underflows to the edge of a
     support) is halved until it does not.
     """
     both = np.stack([directions.T, -directions.T])
-    length = np.broadcast_to(_PROBES[:, None, None], (len(_PROBES), *both.shape[:2])).copy()
+    length = np.broadcast_to(lengths[:, None, None], (len(lengths), *both.shape[:2])).copy()
 
     def losses() -> np.ndarray:
         points = optimum.theta + length[..., None] * both

@@ -94,6 +94,9 @@ def _settling(direction: np.ndarray, labels: list[str]) -> str:
 
 def scales_at_rounding(density: Density, values: dict[str, np.ndarray]) -> list[str]:
     """Scales below the rounding of the observations: the model fits them, or some, exactly."""
+    scales = [x for x in density.latents if x.scale == "log"]
+    if not scales:
+        return []
     sizes = [
         float(np.nanmax(np.abs(y)))
         for name in density.names("observed")
@@ -101,12 +104,11 @@ def scales_at_rounding(density: Density, values: dict[str, np.ndarray]) -> list[
     ]
     limit = 10 * np.finfo(float).eps * max(sizes, default=0.0)
     found: list[str] = []
-    for x in density.latents:
-        if x.scale == "log":
-            site = density.site(x.name)
-            names = scalar_labels(x.name, site.shape, site.dims, density.data.coords)
-            value = np.ravel(values[x.name])
-            found += [n for n, v in zip(names, value, strict=True) if 0 <= v < limit]
+    for x in scales:
+        site = density.site(x.name)
+        names = scalar_labels(x.name, site.shape, site.dims, density.data.coords)
+        value = np.ravel(values[x.name])
+        found += [n for n, v in zip(names, value, strict=True) if 0 <= v < limit]
     return found
 
 

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import jax
@@ -35,11 +34,10 @@ import numpy as np
 from scipy import stats
 
 from workbench.errors import FitError, UsageError
+from workbench.fit.compilation import compiled
 from workbench.fit.covariance import (
     CovType,
     parameter_covariance,
-    term_jacobian,
-    term_programs,
 )
 from workbench.fit.information import (
     fisher_factor,
@@ -50,6 +48,7 @@ from workbench.fit.linear_hypothesis import LinearHypothesis, read_hypothesis
 from workbench.fit.objective import Objective
 from workbench.fit.restricted import RestrictedOptimum, Surface, maximise_on
 from workbench.fit.status import Status
+from workbench.fit.terms import term_jacobian, term_programs
 from workbench.model import Density
 
 if TYPE_CHECKING:
@@ -240,7 +239,7 @@ def _wald(
 
 def _under(fit: ModeFit, density: Density, read: LinearHypothesis) -> RestrictedOptimum:
     """The maximum under the hypothesis."""
-    objective, second = _restriction_programs(density)
+    objective, second = Objective(density=density, method="MLE"), _bend(density)
     terms, jacobian = term_programs(density)
     free, arrays = objective.free, density.arrays
 
@@ -257,15 +256,15 @@ def _under(fit: ModeFit, density: Density, read: LinearHypothesis) -> Restricted
     return maximise_on(objective, fit.z[free], surface)
 
 
-@lru_cache(maxsize=8)
-def _restriction_programs(density: Density) -> tuple[Objective, Callable[..., jax.Array]]:
-    """Log-likelihood and second derivative of combinations of terms, compiled once per model."""
+@compiled
+def _bend(density: Density) -> Callable[..., jax.Array]:
+    """Compiled second derivative of combinations of terms, shape (k, D, D)."""
     jacobian = term_programs(density)[1]
 
     def slopes(z: jax.Array, arrays: Any, weights: jax.Array) -> jax.Array:
         return weights @ jacobian(z, arrays)
 
-    return Objective(density=density, method="MLE"), jax.jit(density.jacobian(slopes))
+    return jax.jit(density.jacobian(slopes))
 
 
 def _score(

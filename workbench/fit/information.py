@@ -18,13 +18,13 @@ and Its Applications, chapter 2, doi:10.1002/9780470316757.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from workbench.fit.compilation import compiled
 from workbench.fit.families import Family, family_of
 from workbench.fit.rows import without_row_scores
 from workbench.model import Density
@@ -55,7 +55,7 @@ def without_fisher_information(density: Density) -> str:
     return ""
 
 
-@lru_cache(maxsize=16)
+@compiled
 def _factor_program(density: Density) -> Callable[..., jax.Array]:
     names, free = density.names("observed"), density.coordinates("parameter")
 

@@ -7,12 +7,14 @@ or two); quadrature (:mod:`workbench.model.quadrature`) measures it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
 from workbench.errors import FitError
+from workbench.fit.compilation import compiled
 from workbench.fit.mode import ModeFit
 from workbench.fit.objective import Objective
 
@@ -98,9 +100,16 @@ def laplace_error(fit: ModeFit, *, num_points: int = 25) -> LaplaceError:
     objective.check_quadrature()
     theta, arrays = jnp.asarray(fit.z[objective.free]), density.arrays
 
-    def both(theta: jax.Array, arrays: object) -> tuple[jax.Array, jax.Array]:
-        laplace = objective.marginal.log_marginal(theta, arrays)
-        return laplace, objective.laplace_correction(theta, arrays, num_points)
-
-    laplace, correction = (float(x) for x in jax.jit(both)(theta, arrays))
+    laplace, correction = (float(x) for x in _both(objective)(theta, arrays))
     return LaplaceError(laplace=laplace, quadrature=laplace + correction, num_points=num_points)
+
+
+@compiled
+def _both(objective: Objective) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Compiled log marginal by Laplace's method, and what quadrature adds."""
+
+    def program(theta: jax.Array, arrays: object) -> tuple[jax.Array, jax.Array]:
+        laplace = objective.marginal.log_marginal(theta, arrays)
+        return laplace, objective.laplace_correction(theta, arrays, objective.num_points)
+
+    return jax.jit(program)

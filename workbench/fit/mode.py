@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from workbench.errors import FitError
+from workbench.fit.compilation import compiled
 from workbench.fit.covariance import (
     CovType,
     ParameterCovariance,
@@ -497,7 +499,7 @@ class ModeFit:
         normal = jax.random.normal(key, (num, self.z.size))
         z = self.z + normal @ root.T
         arrays = density.arrays
-        out = jax.jit(jax.vmap(density.constrain, in_axes=(0, None)))(z, arrays)
+        out = _values_at(density)(z, arrays)
         return {k: np.asarray(v) for k, v in out.items()}
 
     def predict(
@@ -550,3 +552,9 @@ class ModeFit:
 
     def _repr_html_(self) -> str:
         return self.summary().to_html(index=False) + f"<p>{self.detail or self.status.value}</p>"
+
+
+@compiled
+def _values_at(density: Density) -> Callable[..., dict[str, jax.Array]]:
+    """Compiled values of the sites at many points."""
+    return jax.jit(jax.vmap(density.constrain, in_axes=(0, None)))

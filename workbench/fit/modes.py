@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit.compilation import compiled, keep_compiled_programs
+from workbench.fit.concavity import one_maximum
 from workbench.fit.curvature import Curvature, examine, refusals, run_off
 from workbench.fit.explanation import explain, scales_at_rounding, separation_of
 from workbench.fit.firth import undefined_penalty, unpenalised
@@ -21,8 +23,11 @@ from workbench.fit.optimiser import Optimum, maximise
 from workbench.fit.provenance import provenance, stopwatch
 from workbench.fit.starts import StartKind
 from workbench.fit.status import Status
+from workbench.fit.terms import term_vector
 from workbench.model import Density, LogTerms, Model, read_density
 from workbench.model.effects import mixed_effects
+
+_NUM_STARTS = 8
 
 
 def fit_mle(
@@ -30,7 +35,7 @@ def fit_mle(
     data: Any = None,
     *,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     quadrature: int = 1,
@@ -46,8 +51,11 @@ def fit_mle(
         Values by argument name (not for a Density).
     seed : int
         Seed of the random starts.
-    num_starts : int
-        Number of starts; the first is the centre of the unconstrained space.
+    num_starts : int, optional
+        Number of starts; the first is the centre of the unconstrained space. By default 8, and 1
+        where the likelihood is known to have one maximum (choices and Poisson counts with
+        predictors linear in the parameters on the canonical scale, normal regression; see
+        :mod:`workbench.fit.concavity`).
     max_iterations : int
         Bound on the L-BFGS iterations of each start.
     init : numpy.ndarray, optional
@@ -112,7 +120,7 @@ def fit_map(
     data: Any = None,
     *,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     starts: StartKind = "scales",
@@ -151,7 +159,7 @@ def fit_laplace(
     data: Any = None,
     *,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     starts: StartKind = "scales",
@@ -195,7 +203,7 @@ def fit_firth(
     data: Any = None,
     *,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
     init: np.ndarray | None = None,
     starts: StartKind = "scales",
@@ -304,12 +312,14 @@ def undefined_likelihood(density: Density) -> str:
 def _fit(
     objective: Objective,
     seed: int,
-    num_starts: int,
+    num_starts: int | None,
     max_iterations: int,
     init: Any,
     starts: StartKind,
 ) -> ModeFit:
     density = objective.density
+    if num_starts is None:
+        num_starts = 1 if one_maximum(objective) else _NUM_STARTS
     if num_starts < 1:
         raise FitError(f"num_starts expects at least 1; got {num_starts}")
     if objective.free.size == 0:
@@ -454,13 +464,12 @@ def _carry_to_estimands(
 @compiled
 def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tuple[str, ...]]:
     """Program for all that is reported at a mode, and the names of the estimands in order."""
-    density, free, effects = objective.density, objective.free, objective.effects
+    density, effects = objective.density, objective.effects
     order: list[str] = []  # a compiled program returns its dicts sorted by key
 
-    def flat(z: jax.Array, arrays: Any) -> jax.Array:
-        found = density.estimands(density.constrain(z, arrays), arrays)
-        order[:] = list(found)
-        return jnp.concatenate([jnp.ravel(found[name]) for name in order])
+    def names(z: jax.Array, arrays: Any) -> jax.Array:
+        order[:] = list(density.estimands(density.constrain(z, arrays), arrays))
+        return z
 
     def program(theta: jax.Array, arrays: Any) -> dict[str, Any]:
         z = objective.complete(theta, arrays)
@@ -470,7 +479,7 @@ def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tup
             "values": values,
             "log_terms": density.log_terms(z, arrays),
             "estimands": density.estimands(values, arrays),
-            "jacobian": density.jacobian(flat)(z, arrays),
+            "jacobian": density.jacobian(partial(term_vector, density))(z, arrays),
             "bounds": density.bounds(z, arrays),
         }
         if effects.size:
@@ -478,5 +487,5 @@ def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tup
             out["effect_information"] = objective.marginal.information(theta, z[effects], arrays)
         return out
 
-    jax.eval_shape(flat, jnp.zeros(density.size), density.arrays)
+    jax.eval_shape(names, jnp.zeros(density.size), density.arrays)
     return jax.jit(program), tuple(order)

@@ -20,7 +20,7 @@ of ``fit_laplace``, and for the others a weight that says how much more than the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +32,7 @@ from numpyro import handlers
 from scipy.special import logsumexp
 
 from workbench.errors import FitError
+from workbench.fit.compilation import compiled
 from workbench.fit.objective import Method, Objective
 from workbench.fit.optimiser import CONVERGED_DECREMENT, Point, newton
 from workbench.model import Density
@@ -110,7 +111,7 @@ def find_optima(fit: ModeFit) -> Optima:
     kept = np.flatnonzero(np.isfinite(fit.starts.log_objective))
     polished = {int(k): newton(objective, ends[k])[-1] for k in kept}
     order = sorted(polished, key=lambda k: -polished[k].value)
-    read = jax.jit(lambda theta, arrays: _function(density, objective.complete(theta, arrays)))
+    read = _reader(objective)
     functions = {k: _plain(read(jnp.asarray(polished[k].theta), density.arrays)) for k in order}
     groups: list[list[int]] = []
     for k in order:
@@ -225,15 +226,25 @@ def _site_function(fn: Any, value: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.concatenate(flat), jnp.abs(jnp.concatenate(weights))
 
 
-def _function(density: Density, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _function(density: Density, z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
     """Parameters of all observed distributions at z, and their weights."""
-    found = density.evaluate(z)
+    found = density.evaluate(z, arrays)
     parts = [
         _site_function(found.distributions[n], found.observations[n])
         for n in density.names("observed")
     ]
     first, second = zip(*parts, strict=True)
     return jnp.concatenate(first), jnp.concatenate(second)
+
+
+@compiled
+def _reader(objective: Objective) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Compiled parameters of the observed distributions, and their weights."""
+    return jax.jit(
+        lambda theta, arrays: _function(
+            objective.density, objective.complete(theta, arrays), arrays
+        )
+    )
 
 
 def _plain(pair: tuple[jax.Array, jax.Array]) -> tuple[np.ndarray, np.ndarray]:

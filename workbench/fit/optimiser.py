@@ -28,11 +28,13 @@ from workbench.fit.scoring import can_score, climb_by_scoring
 from workbench.fit.starts import StartKind, draw_starts
 
 _ROUND = 50  # L-BFGS iterations between two rescalings
+_CLOSE, _NEAR = 1e-7, 1e-2  # standard errors from the maximum, where L-BFGS ends
 _NEWTON_STEPS = 100
 _SPREAD = 1e4  # of the curvatures in w, above which a scale is taken anew
-_HALVINGS = 2.0 ** -np.arange(12)
+_HALVINGS = 2.0 ** -np.arange(1, 12)
 _LEAPS = 4.0 ** np.arange(-5, 3)  # along negative curvature, in scaled coordinates
 CONVERGED_DECREMENT = 1e-12  # nats; a standard error's millionth part
+_NOTHING = 1e-24  # nats; a step that moves no twelfth digit of a standard error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +152,10 @@ def maximise(
         When the objective is not finite at any start.
     """
     arrays = objective.density.arrays
-    centre = jnp.zeros(objective.free.size)
-    scale, unit = rescale(objective, centre if init is None else jnp.asarray(init), arrays)
+    unit = np.ones(objective.free.size)
+    if num_starts > 1:
+        centre = jnp.zeros(unit.size)
+        unit = rescale(objective, centre if init is None else jnp.asarray(init), arrays)[1]
     if init is not None and can_score(objective):
         init = climb_by_scoring(objective, np.asarray(init, dtype=float), max_iterations)
     z0 = _starting_points(objective, key, unit, num_starts, init, kind)
@@ -161,7 +165,8 @@ def maximise(
             "finite at any starting point: expected a finite log density near the centre of the "
             "unconstrained space; check data against supports, or rescale the covariates"
         )
-    run = _climb(objective, z0, max_iterations)
+    # one start has no other to be told from: Newton's method takes over as soon as it converges
+    run = _climb(objective, z0, max_iterations, _NEAR if len(z0) == 1 else _CLOSE)
     best = int(np.nanargmax(np.where(np.isfinite(run.log_objective), run.log_objective, -np.inf)))
     polished = newton(objective, run.z[best])
     end = polished[-1]
@@ -183,7 +188,7 @@ def maximise(
     )
 
 
-def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
+def _climb(objective: Objective, z0: np.ndarray, max_iterations: int, tolerance: float) -> Starts:
     """L-BFGS from every start, in rounds; each round in coordinates rescaled where it begins."""
     arrays = objective.density.arrays
     program = _climber(objective)
@@ -192,7 +197,7 @@ def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
     for _ in range(-(-max_iterations // _ROUND)):
         scales = np.stack([rescale(objective, jnp.asarray(point), arrays)[0] for point in z])
-        ends = program(jnp.asarray(z), jnp.asarray(scales), arrays)
+        ends = program(jnp.asarray(z), jnp.asarray(scales), arrays, tolerance)
         z, value, norm, count, path_value, path_norm, done = (np.asarray(x) for x in ends)
         total += count
         for k, n in enumerate(count):
@@ -241,7 +246,7 @@ def lbfgs(
     z0: jax.Array,
     scales: jax.Array,
     arrays: Mapping[str, Any],
-    tolerance: float = 1e-7,
+    tolerance: float,
 ) -> tuple[jax.Array, ...]:
     """One round of L-BFGS from K points: point, value, gradient norm, count, path, whether done.
 
@@ -391,16 +396,17 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
         # at rounding level the decrement stops falling: two quiet steps in a row end the search
         level = here.decrement < CONVERGED_DECREMENT and here.decrement >= 0.25 * best
         quiet, best = (quiet + 1 if level else 0), min(best, here.decrement)
-        ended = quiet >= 2 or here.decrement == 0.0
-        theta_next = None if ended else _line_search(objective, here)
-        if theta_next is None:
-            theta_next, quiet, best = _leave_saddle(objective, here), 0, np.inf
-        if theta_next is None:
+        ended = quiet >= 2 or here.decrement < _NOTHING
+        there = None if ended else _step(objective, here)
+        if there is None:
+            there, quiet, best = _leave_saddle(objective, here), 0, np.inf
+        if there is None:
             break
-        far = here.decrement > 1e-2 or len(path) == 1
+        far = here.decrement > 1e-2
         if far or (here.spread > _SPREAD and helps):
-            scale, _ = rescale(objective, jnp.asarray(theta_next), arrays)
-        path.append(Point.at(objective, theta_next, scale))
+            scale, _ = rescale(objective, jnp.asarray(there.theta), arrays)
+            there = Point.at(objective, there.theta, scale)
+        path.append(there)
         # a spread that a scale of its own point leaves is rounding, which no other would mend
         fitted = path[-1].scale is not here.scale
         helps = helps and (far or not fitted or path[-1].spread <= _SPREAD)
@@ -419,7 +425,7 @@ def newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarr
     return vectors @ (along / size), float(np.sum(along**2 / size))
 
 
-def _leave_saddle(objective: Objective, here: Point) -> np.ndarray | None:
+def _leave_saddle(objective: Objective, here: Point) -> Point | None:
     """A higher point along the direction of most negative curvature, if there is one."""
     eigenvalues, vectors = np.linalg.eigh(here.information)
     if eigenvalues.size == 0 or eigenvalues[0] >= -1e-6:
@@ -428,15 +434,25 @@ def _leave_saddle(objective: Objective, here: Point) -> np.ndarray | None:
     trials = here.theta + np.concatenate([_LEAPS, -_LEAPS])[:, None] * direction
     won = objective.values_at(trials) - here.value
     best = int(np.argmax(np.where(np.isfinite(won), won, -np.inf)))
-    return trials[best] if won[best] > 1e-9 * (1.0 + abs(here.value)) else None
+    if won[best] <= 1e-9 * (1.0 + abs(here.value)):
+        return None
+    return Point.at(objective, trials[best], here.scale)
 
 
-def _line_search(objective: Objective, here: Point) -> np.ndarray | None:
-    """Longest of the halved steps that wins enough; the whole step when rounding hides it."""
-    trials = here.theta + _HALVINGS[:, None] * (here.scale @ here.move)
-    won = objective.values_at(trials) - here.value
+def _step(objective: Objective, here: Point) -> Point | None:
+    """The Newton step, or the longest of its halves that wins enough; None where none does.
+
+    The whole step is tried alone: near a maximum it is nearly always taken, and its derivatives
+    are wanted next.
+    """
+    move = here.scale @ here.move
+    whole = Point.at(objective, here.theta + move, here.scale)
     rounding = 1e-13 * (1.0 + abs(here.value))
-    if here.decrement < 10 * rounding:
-        return trials[0] if won[0] >= -10 * rounding else None
+    if here.decrement < 10 * rounding:  # what it wins is hidden by rounding
+        return whole if whole.value - here.value >= -10 * rounding else None
+    if whole.value - here.value >= 1e-4 * here.decrement:
+        return whole
+    trials = here.theta + _HALVINGS[:, None] * move
+    won = objective.values_at(trials) - here.value
     enough = np.flatnonzero(won >= 1e-4 * _HALVINGS * here.decrement)
-    return trials[enough[0]] if enough.size else None
+    return Point.at(objective, trials[enough[0]], here.scale) if enough.size else None

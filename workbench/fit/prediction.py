@@ -261,7 +261,7 @@ def _mean(site: Mapping[str, Any]) -> jax.Array:
         return jnp.full(site["fn"].batch_shape, jnp.nan)
 
 
-@lru_cache(maxsize=16)
+@compiled
 def _pointwise(density: Density, name: str) -> Callable[..., Any]:
     """Compiled log density of each observed row, for a batch of draws of the latent sites."""
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
+from workbench.fit.compilation import compiled
 from workbench.model import Density
 from workbench.model.evaluation import floating_parameters, unmasked
 from workbench.model.sites import bare
@@ -132,15 +133,7 @@ def _jacobians(
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, dict[str, np.ndarray]]]:
     """Derivatives in the parameters of every link, and of what has none, at two generic points."""
     free = density.coordinates("parameter")
-
-    def predictors(z: jax.Array, arrays: Any) -> dict[str, dict[str, jax.Array]]:
-        found = density.evaluate(z, arrays)
-        return {
-            n: _by_link(f, found.distributions[n], found.observations[n])
-            for n, f in families.items()
-        }
-
-    program = jax.jit(density.jacobian(predictors))
+    program = _derivatives(density, tuple(families.items()))
 
     def at(z: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
         got = program(jnp.asarray(z), density.arrays)
@@ -156,6 +149,17 @@ def _jacobians(
         {n: {k: x[..., free] for k, x in of.items()} for n, of in at(z).items()} for z in points
     )
     return first, second
+
+
+@compiled
+def _derivatives(density: Density, families: tuple[tuple[str, str], ...]) -> Callable[..., Any]:
+    """Compiled derivatives of the predictors in z, under every link of each site's family."""
+
+    def predictors(z: jax.Array, arrays: Any) -> dict[str, dict[str, jax.Array]]:
+        found = density.evaluate(z, arrays)
+        return {n: _by_link(f, found.distributions[n], found.observations[n]) for n, f in families}
+
+    return jax.jit(density.jacobian(predictors))
 
 
 def _by_link(name: str, fn: Any, value: jax.Array) -> dict[str, jax.Array]:

@@ -36,7 +36,6 @@ from workbench.fit.mode import ModeFit
 from workbench.fit.objective import Objective
 from workbench.fit.terms import (
     PREDICTED,
-    likelihood_of,
     predicted_terms,
     require_level,
     require_mle,
@@ -195,7 +194,7 @@ def profile_likelihood(
     row = fit.estimates.iloc[index]
     link = Link(lower=float(row["support_lower"]), upper=float(row["support_upper"]))
     estimate = float(row["estimate"])
-    objective = likelihood_of(density)
+    objective = Objective(density=density, method="MLE")
     on_line = term_on_line(density, index, link)
     theta = fit.z[objective.free]
     top = ConstrainedOptimum(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -64,6 +65,11 @@ def model_fingerprint(fn: Callable[..., Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
+
+
 @contextmanager
 def stopwatch() -> Iterator[Callable[[], float]]:
     """Give a function that says how many seconds have passed."""
@@ -76,7 +82,7 @@ def provenance(
 ) -> Provenance:
     """Put the provenance of a fit together."""
     return Provenance(
-        versions={name: version(name) for name in _PACKAGES},
+        versions=dict(_versions()),
         seed=seed,
         precision=str(jnp.result_type(float)),
         seconds=seconds,

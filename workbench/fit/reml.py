@@ -33,7 +33,7 @@ def fit_reml(
     *,
     fixed: tuple[str, ...] | None = None,
     seed: int = 0,
-    num_starts: int = 8,
+    num_starts: int | None = None,
     max_iterations: int = 500,
 ) -> ModeFit:
     r"""Fit the variances of a Gaussian model by restricted maximum likelihood.

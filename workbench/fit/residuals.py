@@ -34,9 +34,9 @@ import pandas as pd
 from scipy import stats
 
 from workbench.errors import FitError, UsageError
-from workbench.fit.covariance import term_jacobian
 from workbench.fit.families import Family
 from workbench.fit.rows import Rows, leverages, read_rows, row_index, row_scores
+from workbench.fit.terms import term_jacobian
 
 if TYPE_CHECKING:
     from workbench.fit.mode import ModeFit

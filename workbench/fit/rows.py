@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -29,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
+from workbench.fit.compilation import compiled
 from workbench.fit.families import Family, family_of
 from workbench.model import Density
 from workbench.model.evaluation import family, unmasked
@@ -105,16 +105,17 @@ def without_row_means(density: Density) -> str:
     return ""
 
 
-@lru_cache(maxsize=16)
+@compiled
 def _events(density: Density) -> int:
     """Number of event dimensions of the first observed site."""
     found: list[int] = []
 
-    def program(z: jax.Array) -> jax.Array:
-        found.append(density.evaluate(z).distributions[density.names("observed")[0]].event_dim)
+    def program(z: jax.Array, arrays: Any) -> jax.Array:
+        (fn, *_) = (density.evaluate(z, arrays).distributions[n] for n in density.names("observed"))
+        found.append(fn.event_dim)
         return z
 
-    jax.eval_shape(program, jax.ShapeDtypeStruct((density.size,), float))
+    jax.eval_shape(program, jnp.zeros(density.size), density.arrays)
     return found[0]
 
 
@@ -156,7 +157,7 @@ def row_scores(density: Density, z: np.ndarray) -> np.ndarray:
     return np.asarray(_score_program(density)(jnp.asarray(z), density.arrays))
 
 
-@lru_cache(maxsize=16)
+@compiled
 def _score_program(density: Density) -> Callable[..., jax.Array]:
     def each(z: jax.Array, arrays: Any) -> jax.Array:
         found = density.pointwise_log_likelihood(z, arrays)
@@ -189,7 +190,7 @@ def read_rows(density: Density, z: np.ndarray) -> Rows:
     )
 
 
-@lru_cache(maxsize=16)
+@compiled
 def _row_program(density: Density) -> tuple[Callable[..., Any], tuple[str, Family | None]]:
     (name,) = density.names("observed")
     kinds: list[tuple[str, Family | None]] = []

@@ -70,11 +70,12 @@ class Chains:
 
 @dataclass(frozen=True)
 class _Point:
-    """Where a runner stands: the state, the steps done, and the blocks of draws kept."""
+    """Where a runner stands: state, steps done, blocks of draws kept, divergences in them."""
 
     state: Any
-    done: int
-    blocks: tuple[dict[str, np.ndarray], ...]
+    done: int = 0
+    blocks: tuple[dict[str, np.ndarray], ...] = ()
+    divergences: int = 0
 
 
 class Sampler:
@@ -115,7 +116,7 @@ class Sampler:
         together = chain_method == "vectorized"
         first = [(keys, starts)] if together else list(zip(keys, starts, strict=True))
         self._points = [
-            _Point(programs.begin(key, jnp.asarray(x), target), 0, ()) for key, x in first
+            _Point(programs.begin(key, jnp.asarray(x), target)) for key, x in first
         ]
         self._stop = threading.Event()
 
@@ -167,9 +168,7 @@ class Sampler:
             stacked = {k: np.stack([m[k][:length] for m in merged]) for k in merged[0]}
         x, scale = stacked.pop("x"), np.asarray(self._target.scale)
         z = np.asarray(self._target.centre) + (x * scale if scale.ndim == 1 else x @ scale.T)
-        return Chains(
-            z=z, statistics={k: stacked[k] for k in STATISTICS}, interrupted=interrupted
-        )
+        return Chains(z=z, statistics={k: stacked[k] for k in STATISTICS}, interrupted=interrupted)
 
     def _advance_by_chunk(self, runner: int, steps_in_all: int, shown: int) -> None:
         """Advance one runner: a chain, or all of them in one program."""
@@ -184,8 +183,10 @@ class Sampler:
             point.state, jnp.asarray(clock), jnp.asarray(steps), self._target
         )
         block = {k: _first_steps(k, np.asarray(v), steps) for k, v in made.items()}
-        kept = point.blocks if warmup else (*point.blocks, block)
-        self._points[runner] = point = _Point(state, point.done + steps, kept)
+        kept, diverged = point.blocks, point.divergences
+        if not warmup:
+            kept, diverged = (*kept, block), diverged + int(block["diverging"].sum())
+        self._points[runner] = point = _Point(state, point.done + steps, kept, diverged)
         if self._progress is not None:
             self._progress(
                 Progress(
@@ -193,13 +194,13 @@ class Sampler:
                     step=point.done,
                     num_steps=shown,
                     warmup=point.done <= num_warmup,
-                    divergences=sum(int(b["diverging"].sum()) for b in kept),
+                    divergences=diverged,
                     step_size=float(block["step_size"].flat[-1]),
                 )
             )
 
     def _run_all(self, run: Callable[[int], None]) -> bool:
-        """Run every runner; on an interrupt let each finish its chunk. Say whether there was one."""
+        """Run every runner, and say whether an interrupt let each only finish its chunk."""
         workers = len(self._points) if self._method == "parallel" else 1
         futures: list[Future[None]] = []
         interrupted = False
@@ -224,7 +225,9 @@ class Sampler:
             saved[f"{runner}/done"] = np.asarray(point.done)
             for i, leaf in enumerate(jax.tree_util.tree_leaves(point.state)):
                 key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-                saved[f"{runner}/state/{i}"] = np.asarray(jax.random.key_data(leaf) if key else leaf)
+                saved[f"{runner}/state/{i}"] = np.asarray(
+                    jax.random.key_data(leaf) if key else leaf
+                )
             saved |= {f"{runner}/draws/{k}": v for k, v in _merge(point.blocks).items()}
         return saved
 
@@ -234,9 +237,7 @@ class Sampler:
             leaves, form = jax.tree_util.tree_flatten(point.state)
             found = [jnp.asarray(saved[f"{runner}/state/{i}"]) for i in range(len(leaves))]
             state = [
-                jax.random.wrap_key_data(new)
-                if jnp.issubdtype(old.dtype, jax.dtypes.prng_key)
-                else new
+                jax.random.wrap_key_data(new) if _is_key(old) else new
                 for old, new in zip(leaves, found, strict=True)
             ]
             start = f"{runner}/draws/"
@@ -245,7 +246,12 @@ class Sampler:
                 jax.tree_util.tree_unflatten(form, state),
                 int(saved[f"{runner}/done"]),
                 (draws,) if draws else (),
+                int(draws["diverging"].sum()) if draws else 0,
             )
+
+
+def _is_key(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _first_steps(name: str, array: np.ndarray, steps: int) -> np.ndarray:

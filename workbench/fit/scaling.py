@@ -9,7 +9,9 @@ Gauss-Newton information :math:`A^T A`. The singular value decomposition of the 
 
 in which the information is near the identity. Working with :math:`A` and not with
 :math:`A^T A` is what QR is to the normal equations: it costs the condition number once, not
-twice (Golub and Van Loan, Matrix Computations, 4th ed., section 5.3).
+twice (Golub and Van Loan, Matrix Computations, 4th ed., section 5.3). Where that number, of the
+scaled A, is below :math:`10^4`, the eigenvectors of :math:`A^T A` have digits to spare, and are
+taken instead: they cost one product of matrices.
 
 Where random effects are integrated out there is no such factor: the rows are not independent
 given the parameters alone, and a spread of effects is seen only through them. There the Hessian
@@ -19,14 +21,18 @@ spectrum.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from workbench.fit.compilation import compiled
 from workbench.fit.objective import Objective
+
+_WELL = 1e-8  # smallest over largest eigenvalue of an information that has digits to spare
+_TINY = 1e-200  # a diagonal entry that may have lost digits to underflow
 
 
 def rescale(
@@ -55,6 +61,10 @@ def rescale(
     if objective.effects.size:
         return _rescale_marginal(objective, theta, arrays)
     size = theta.size
+    information, rms = (np.asarray(x) for x in _gauss_newton(objective)(theta, arrays))
+    scale = _from_information(information, objective)
+    if scale is not None:
+        return scale, 1 / np.maximum(1.0, rms)
     factor, unit = information_factor(objective, theta, arrays)
     column = np.linalg.norm(factor, axis=0)
     column = np.maximum(column, _least(objective))
@@ -65,6 +75,37 @@ def rescale(
     floor = np.finfo(float).eps * max(len(factor), size) * largest
     s = np.where(s > floor, s, largest)
     return (vt.T / s) / column[:, None], unit
+
+
+def _from_information(information: np.ndarray, objective: Objective) -> np.ndarray | None:
+    """Matrix P from the Gauss-Newton information; None where it may lack digits."""
+    diagonal = np.diag(information)
+    if not np.isfinite(information).all() or (diagonal < _TINY).any():
+        return None
+    column = np.maximum(np.sqrt(diagonal), _least(objective))
+    eigenvalues, vectors = np.linalg.eigh(information / np.outer(column, column))
+    if eigenvalues.size and eigenvalues[0] < _WELL * eigenvalues[-1]:
+        return None
+    return (vectors / np.sqrt(eigenvalues)) / column[:, None]
+
+
+@compiled
+def _gauss_newton(objective: Objective) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Compiled Gauss-Newton information, shape (P, P), and root mean squares, shape (P,)."""
+    parts = objective.gauss_newton_parts
+
+    def program(theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
+        jacobian, weight, prior = parts(theta, arrays)
+        finite = jnp.isfinite(jacobian).all(axis=1) & jnp.isfinite(weight)
+        kept = jnp.where(finite[:, None], jacobian, 0.0)
+        rms = jnp.sqrt(jnp.sum(kept**2, axis=0) / jnp.maximum(jnp.sum(finite), 1))
+        factor = kept * jnp.sqrt(jnp.where(finite, jnp.abs(weight), 0.0))[:, None]
+        information = factor.T @ factor
+        if objective.has_prior:
+            information += jnp.diag(jnp.where(jnp.isfinite(prior), jnp.abs(prior), 0.0))
+        return information, jnp.where(jnp.any(finite), rms, 1.0)
+
+    return jax.jit(program)
 
 
 def information_factor(

@@ -24,7 +24,7 @@ least-squares minimization", arXiv:1201.5885.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from workbench.fit.compilation import compiled
 from workbench.fit.objective import Objective
 from workbench.fit.scaling import information_factor
 
@@ -76,8 +77,7 @@ def climb_by_scoring(objective: Objective, theta: np.ndarray, max_steps: int) ->
     [4.0]
     """
     arrays = objective.density.arrays
-    score = jax.jit(jax.grad(objective))
-    bend = jax.jit(partial(_second_derivatives, objective))
+    score, bend = _derivatives(objective)
     value, start_size = objective.values_at(theta[None])[0], np.maximum(np.abs(theta), 1e-3)
     for _ in range(max_steps):
         factor, _ = information_factor(objective, jnp.asarray(theta), arrays)
@@ -103,6 +103,12 @@ def climb_by_scoring(objective: Objective, theta: np.ndarray, max_steps: int) ->
             break
         theta, value = theta + moves[best], there[best]
     return theta
+
+
+@compiled
+def _derivatives(objective: Objective) -> tuple[Callable[..., jax.Array], Callable[..., jax.Array]]:
+    """Compiled score, and second derivatives of the observed parameters."""
+    return jax.jit(jax.grad(objective)), jax.jit(partial(_second_derivatives, objective))
 
 
 def _second_derivatives(

@@ -8,28 +8,24 @@ likelihood of its own, so that profiles and bootstrap intervals leave it out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from workbench.errors import FitError, UsageError
-from workbench.fit.mode import ModeFit
-from workbench.fit.objective import Objective
+from workbench.fit.compilation import compiled
 from workbench.model import Density
+
+if TYPE_CHECKING:
+    from workbench.fit.mode import ModeFit
 
 PREDICTED = (
     "predicted, not estimated: the term moves with a random effect, which has no likelihood of "
     "its own"
 )
-
-
-@lru_cache(maxsize=8)
-def likelihood_of(density: Density) -> Objective:
-    """The log-likelihood of a density, with its compiled programs, shared by all who ask."""
-    return Objective(density=density, method="MLE")
 
 
 def require_mle(fit: ModeFit, what: str) -> Density:
@@ -71,9 +67,16 @@ def term_vector(density: Density, z: jax.Array, arrays: Mapping[str, Any]) -> ja
     return jnp.concatenate([jnp.ravel(v) for v in found.values()])
 
 
-@lru_cache(maxsize=8)
-def _terms_at(density: Density) -> Callable[..., jax.Array]:
-    return jax.jit(lambda z, arrays: term_vector(density, z, arrays))
+@compiled
+def term_programs(density: Density) -> tuple[Callable[..., jax.Array], Callable[..., jax.Array]]:
+    """Compiled terms at z, shape (Q,), and their Jacobian, shape (Q, D)."""
+    terms = partial(term_vector, density)
+    return jax.jit(terms), jax.jit(density.jacobian(terms))
+
+
+def term_jacobian(density: Density, z: np.ndarray) -> np.ndarray:
+    """Derivative of the terms in z, shape (Q, D)."""
+    return np.asarray(term_programs(density)[1](jnp.asarray(z), density.arrays))
 
 
 def predicted_terms(fit: ModeFit) -> np.ndarray:
@@ -82,7 +85,7 @@ def predicted_terms(fit: ModeFit) -> np.ndarray:
     effects = density.coordinates("random effect")
     if effects.size == 0:
         return np.zeros(len(fit.estimates), dtype=bool)
-    program = _terms_at(density)
+    program = term_programs(density)[0]
     moved = fit.z.copy()
     moved[effects] += 1.0 + np.arange(effects.size) / effects.size  # a generic direction
     here, there = (np.asarray(program(z, density.arrays)) for z in (fit.z, moved))

@@ -1,8 +1,9 @@
 """Binding data to a model function: which values are traced, which stay Python.
 
-Numerical arrays become arguments of compiled programs; everything else (strings, frames, Python
-numbers, which models use as sizes) stays static. A function that needs the *values* of its data
-while it is being traced (``np.unique(x)``, ``int(g.max())``) is bound with all of it constant.
+Numerical arrays and Python's floats become arguments of compiled programs; everything else
+(strings, frames, whole numbers, which models use as sizes) stays static. A function
+that needs the *values* of its data while it is being traced (``np.unique(x)``, ``int(g.max())``)
+is bound with all of it constant.
 """
 
 from __future__ import annotations
@@ -159,15 +160,21 @@ class Arguments:
     _treedef: Any
 
     @classmethod
-    def split(cls, kwargs: Mapping[str, Any], form: Form = "traced") -> Arguments:
-        """Part keyword arguments (nested dicts and lists allowed) into arrays and the rest."""
+    def split(
+        cls, kwargs: Mapping[str, Any], form: Form = "traced", *, floats: bool = False
+    ) -> Arguments:
+        """Part keyword arguments (nested dicts and lists allowed) into arrays and the rest.
+
+        ``floats`` says whether Python's floats count as arrays without axes.
+        """
         flat, treedef = jax.tree_util.tree_flatten_with_path(dict(kwargs))
         arrays, leaves = {}, []
         for path, leaf in flat:
-            if _is_array(leaf):
+            if _is_array(leaf) or (floats and isinstance(leaf, float)):
                 name = f"{path[0].key}{jax.tree_util.keystr(path[1:])}"
                 arrays[name] = jnp.asarray(leaf)
-                leaves.append(_Slot(name=name, key=path[0].key, value=np.asarray(leaf)))
+                value, scalar = np.asarray(leaf), isinstance(leaf, float)
+                leaves.append(_Slot(name=name, key=path[0].key, value=value, scalar=scalar))
             else:
                 leaves.append(leaf)
         return cls(arrays=arrays, form=form, _leaves=tuple(leaves), _treedef=treedef)
@@ -180,6 +187,12 @@ class Arguments:
     def formed(self, form: Form) -> Arguments:
         """The same arguments in another form."""
         return replace(self, form=form)
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """Names of the arrays that were given as floats."""
+        slots = [x for x in self._leaves if isinstance(x, _Slot)]
+        return tuple(x.name for x in slots if x.scalar)
 
     @property
     def statics(self) -> tuple[Any, ...]:
@@ -219,6 +232,7 @@ class _Slot:
     name: str
     key: str
     value: Any  # an array; None where only its shape is known
+    scalar: bool  # given as a float
 
 
 def _is_array(leaf: Any) -> bool:

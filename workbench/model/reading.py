@@ -69,7 +69,7 @@ def read_density(model: Model | Callable[..., Any], data: Any = None) -> Density
     """
     model, dataset = as_model(model), as_dataset(data)
     kwargs = call_arguments(model.fn, dataset)
-    arguments, traced = _trace(model, Arguments.split(kwargs))
+    arguments, traced = _trace(model, kwargs)
     flow = _follow(model, arguments, traced)
     effects = _effect_names(model, traced, flow)
     roles = _roles(traced, effects, flow, arguments)
@@ -104,14 +104,14 @@ def read_density(model: Model | Callable[..., Any], data: Any = None) -> Density
     )
 
 
-def _trace(model: Model, arguments: Arguments) -> tuple[Arguments, list[TracedSite]]:
+def _trace(model: Model, kwargs: Mapping[str, Any]) -> tuple[Arguments, list[TracedSite]]:
     """Trace with constant data (JAX's, or NumPy's where it must be), then see if they can vary."""
-    constant = arguments.formed("jax constant")
+    constant = Arguments.split(kwargs, "jax constant")
     try:
         sites = trace_at_centre(model.name, model.fn, constant.join, {})
     except (*NEEDS_VALUES, TypeError, AttributeError) as first:
         # np.unique(x + 1), int(x.max()), x[rows] = 0: only NumPy's arrays do these while traced
-        constant = arguments.formed("numpy constant")
+        constant = constant.formed("numpy constant")
         try:
             return constant, trace_at_centre(model.name, model.fn, constant.join, {})
         except NEEDS_VALUES as second:
@@ -122,11 +122,14 @@ def _trace(model: Model, arguments: Arguments) -> tuple[Arguments, list[TracedSi
                 f"traced ({first_line(second)}): control flow over sites needs "
                 "numpyro.contrib.control_flow"
             ) from second
-    try:
-        trace_at_centre(model.name, model.fn, arguments.join, arguments.arrays)
-    except (*NEEDS_VALUES, TypeError, AttributeError):
-        return constant, sites
-    return arguments, sites
+    varying = [Arguments.split(kwargs, floats=floats) for floats in (True, False)]
+    for arguments in varying if varying[0].floats else varying[1:]:
+        try:
+            trace_at_centre(model.name, model.fn, arguments.join, arguments.arrays)
+        except (*NEEDS_VALUES, TypeError, AttributeError):
+            continue
+        return arguments, sites
+    return constant, sites
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,14 +166,17 @@ def _follow(model: Model, arguments: Arguments, traced: list[TracedSite]) -> _Fl
         f"site:{s.name}": jax.ShapeDtypeStruct(s.shape, float) for s in traced if s.latent
     }
     if not arguments.static:
-        inputs |= {f"data:{k}": v for k, v in arguments.arrays.items()}
+        # a number that scales a prior does not make data of it
+        measured = set(arguments.arrays) - set(arguments.floats)
+        inputs |= {f"data:{k}": arguments.arrays[k] for k in measured}
     names = [s.name for s in traced if s.kind in ("deterministic", "observed")]
 
     def program(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         data = {k.removeprefix("data:"): v for k, v in inputs.items() if k.startswith("data:")}
         latent = {k.removeprefix("site:"): v for k, v in inputs.items() if k.startswith("site:")}
         fn = handlers.seed(model.fn, 0)
-        log_probs, trace = compute_log_probs(fn, (), arguments.join(data), latent)
+        given = arguments.join({**arguments.arrays, **data})
+        log_probs, trace = compute_log_probs(fn, (), given, latent)
         return log_probs, {n: trace[n]["value"] for n in names}
 
     density, value = reach(program, inputs)
@@ -207,7 +213,8 @@ def _roles(
 ) -> dict[str, Role]:
     roles: dict[str, Role] = {}
     # with arrays among the arguments those are the data; without, the arrays the function holds
-    data_arguments = bool(arguments.arrays) and not arguments.static
+    measured = set(arguments.arrays) - set(arguments.floats)
+    data_arguments = bool(measured) and not arguments.static
     for s in traced:
         labels = flow.value.get(s.name, frozenset())
         sees = _sees_data(flow.of(s), constants=not data_arguments)

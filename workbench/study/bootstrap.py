@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import jax
@@ -34,10 +33,10 @@ from scipy import stats
 
 from workbench.errors import FitError, UsageError
 from workbench.fit import ModeFit
+from workbench.fit.compilation import compiled
 from workbench.fit.objective import Objective
 from workbench.fit.terms import (
     PREDICTED,
-    likelihood_of,
     predicted_terms,
     require_level,
     require_mle,
@@ -233,7 +232,7 @@ def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int 
             f"a bootstrap expects a regular maximum; the fit of model '{density.model.name}' is "
             f"{fit.detail or fit.status.value}"
         )
-    objective = likelihood_of(density)
+    objective = Objective(density=density, method="MLE")
     theta = fit.z[objective.free]
     made = refit(objective, theta, kind=kind, num=num, key=jax.random.key(seed))
     outcomes = made.outcomes
@@ -254,7 +253,7 @@ def bootstrap(fit: ModeFit, *, num: int = 1000, kind: Kind = "cases", seed: int 
     )
 
 
-@lru_cache(maxsize=8)
+@compiled
 def _derivatives(objective: Objective) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Compiled gradients of the terms (Q, P), and scores of the rows (N, P), in theta."""
     density, effects = objective.density, jnp.zeros(objective.effects.size)

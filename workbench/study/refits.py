@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import jax
@@ -25,6 +24,7 @@ import numpy as np
 from numpyro import handlers
 
 from workbench.errors import FitError
+from workbench.fit.compilation import compiled
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import lbfgs
 from workbench.fit.scaling import rescale
@@ -101,7 +101,8 @@ def num_cases(density: Density) -> int:
             f"model '{name}' holds a numpyro.factor, which has no rows to resample: expected "
             "kind='parametric'"
         )
-    shapes = jax.eval_shape(density.pointwise_log_likelihood, jnp.zeros(density.size))
+    point = jnp.zeros(density.size)
+    shapes = jax.eval_shape(density.pointwise_log_likelihood, point, density.arrays)
     lengths = {n: (x.shape[0] if x.shape else 1) for n, x in shapes.items()}
     if len(set(lengths.values())) != 1 or min(lengths.values()) < 2:
         raise FitError(
@@ -146,7 +147,7 @@ def refit(
     return Refits(**{k: v.reshape(-1, *v.shape[2:])[:num] for k, v in flat.items()})
 
 
-@lru_cache(maxsize=8)
+@compiled
 def _refits(objective: Objective, kind: Kind) -> Callable[..., Any]:
     """Compiled refits: keys in batches, the estimate, its scale and the data to replicates."""
     density = objective.density
