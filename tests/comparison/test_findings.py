@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import workbench as wb
+import workbench.az as az
 from workbench.comparison import findings as rules
 from workbench.comparison.finding import Severity
 from workbench.comparison.findings import Evidence
@@ -191,6 +192,13 @@ def test_every_rule_is_spoken_for(healthy: Evidence) -> None:
     spoken = {code for _, code, _, _ in ILL.values()}
     assert len(spoken) >= len(rules.RULES)
     assert len(rules.RULES) >= 12
+
+
+def test_energy_is_arviz_bfmi(healthy: Evidence) -> None:
+    energy = _walk()
+    peer = az.bfmi(az.from_dict({"sample_stats": {"energy": energy}}))["energy"].to_numpy()
+    (found,) = rules.energy(_statistic(healthy, "energy", energy))
+    assert found.evidence["e_bfmi"] == pytest.approx(peer.min(), rel=1e-12)
 
 
 def test_a_step_within_its_monte_carlo_error_is_silent(healthy: Evidence) -> None:

@@ -64,13 +64,16 @@ def chains_apart(fit: DrawsFit) -> Iterator[Finding]:
     """A chain in another mode, or one that does not move."""
     for chain, row in stuck_chains(fit).iterrows():
         difference = float(row["log_density"])
-        density = f"its log density is {difference:+.1f} nats on average"
+        density = f"its log density is {difference:+.3g} nats on average"
         if np.isnan(row["gap"]):
             sentence = (
                 f"Chain {chain} hardly moves: {row['term']} stays at {row['mean']:.3g} "
                 f"({row['others']:.3g} in the other chains); {density}."
             )
-            advice = "Drop its draws or start anew with another seed; raise num_warmup."
+            advice = (
+                "It began where no step is accepted: rescale covariates or parameters so that "
+                "their plausible values are of order one, or start anew with another seed."
+            )
         else:
             sentence = (
                 f"Chain {chain} sits elsewhere: {row['term']} is {row['mean']:.3g} there and "

@@ -205,12 +205,15 @@ def effective_sample_size(e: Evidence) -> Iterator[Finding]:
 
 
 def energy(e: Evidence) -> Iterator[Finding]:
-    """E-BFMI below 0.3, Betancourt (2016) arXiv:1604.00695."""
+    """E-BFMI below 0.3, Betancourt (2016) arXiv:1604.00695.
+
+    The squared changes of the energy from draw to draw, over its squared deviations in the chain.
+    """
     if e.draws is None or e.draws.sample_stats["energy"].shape[1] < 4:
         return
-    from workbench import az
-
-    values = az.bfmi(e.draws.datatree)["energy"].to_numpy()
+    chains = e.draws.sample_stats["energy"]
+    deviations = chains - chains.mean(axis=1, keepdims=True)
+    values = np.square(np.diff(chains, axis=1)).sum(axis=1) / np.square(deviations).sum(axis=1)
     worst = float(values.min())
     if worst < 0.3:
         yield Finding(

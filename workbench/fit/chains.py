@@ -33,7 +33,7 @@ def stuck_chains(fit: DrawsFit) -> pd.DataFrame:
         equal), index chain, counted from 0: ``term``, ``mean`` and ``others`` (means of the chain
         and of the other group), ``gap`` (between the groups, in within-chain standard
         deviations; ``nan`` for a chain that does not move), ``log_density`` (mean log joint
-        density of the chain less that of the other group, nats). Empty where all is well.
+        density of the chain less the median of the other group's, nats). Empty where all is well.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def stuck_chains(fit: DrawsFit) -> pd.DataFrame:
             worst = int(np.argmin(np.where(typical > 0, spread[chain], np.inf)))
             others = np.delete(np.arange(len(draws)), chain)
             rows[int(chain)] = [terms[worst], means[chain, worst], means[others, worst].mean(),
-                                np.nan, lp[chain] - lp[others].mean()]  # fmt: skip
+                                np.nan, lp[chain] - np.median(lp[others])]  # fmt: skip
         order = np.sort(means, axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             gaps = np.where(typical > 0, np.diff(order, axis=0) / typical, 0.0)  # (C - 1, Q)
@@ -71,7 +71,7 @@ def stuck_chains(fit: DrawsFit) -> pd.DataFrame:
                 rows.setdefault(
                     int(chain),
                     [terms[worst], means[chain, worst], means[~away, worst].mean(),
-                     gaps[:, worst].max(), lp[chain] - lp[~away].mean()],
+                     gaps[:, worst].max(), lp[chain] - np.median(lp[~away])],
                 )  # fmt: skip
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.rename_axis("chain").sort_index()

@@ -22,26 +22,25 @@ doi:10.1214/23-BA1404.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from numpyro import handlers
 
-from workbench.errors import FitError, UsageError
+from workbench.errors import UsageError
 from workbench.fit import DrawsFit, Status, fit_nuts
-from workbench.fit.prediction import observed_value
 from workbench.model import Density, Model, read_density
-from workbench.model.evaluation import Evaluation
-from workbench.model.simulation import without_observations
-from workbench.model.sites import transform_of
+from workbench.study.truths import (
+    LOG_LIKELIHOOD,
+    log_likelihood_of,
+    simulate_truths,
+    with_replaced,
+)
 from workbench.study.uniformity import uniformity
 
-LOG_LIKELIHOOD = "log-likelihood"
 _RISK = 0.01  # of calling a right sampler wrong, over all terms
 _FLAGGED = 0.05  # share of fits that may have a diagnostic against them
 
@@ -187,14 +186,17 @@ def calibrate(
         )
     density = read_density(model, data)
     source = density if simulator is None else read_density(simulator, data)
-    truths = _simulate(density, source, jax.random.key(seed), num_simulations)
-    likelihood = _log_likelihood(density)
-    ties = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
+    # a key of its own: that of the seed is the first fit's
+    key = jax.random.key(int(rng.integers(2**31)))
+    truths = simulate_truths(density, source, key, num_simulations)
+    likelihood = log_likelihood_of(density)
     ranks, fits = [], []
     for b in range(num_simulations):
+        observations = {k: v[b] for k, v in truths.observations.items()}
+        made = read_density(model, with_replaced(density, observations))
         fit = fit_nuts(
-            model,
-            _replaced(density, {k: v[b] for k, v in truths.observations.items()}),
+            made,
             seed=seed + b,
             num_warmup=num_warmup,
             num_samples=num_samples,
@@ -202,7 +204,11 @@ def calibrate(
             target_accept_prob=target_accept_prob,
             max_tree_depth=max_tree_depth,
         )
-        ranks.append(_ranks(fit, likelihood, truths.terms.loc[b], num_draws, ties))
+        ranked = _evenly_spaced(fit, made, likelihood, num_draws)
+        truth = truths.terms.loc[b, ranked.columns]
+        # a tie is broken at random
+        ties = rng.integers(0, (ranked == truth).sum().to_numpy() + 1)
+        ranks.append((ranked < truth).sum() + ties)
         fits.append({"seed": seed + b, "status": fit.status, "detail": fit.detail})
         if progress is not None:
             progress(b + 1)
@@ -260,133 +266,18 @@ def calibration_of(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Truths:
-    """Observations by argument, shape (B, ...), and true terms, one row per simulation."""
-
-    observations: Mapping[str, np.ndarray]
-    terms: pd.DataFrame
-
-
-def _simulate(density: Density, source: Density, key: jax.Array, num: int) -> _Truths:
-    """Draw truths and data from the source; read terms and log-likelihood as the model does."""
-    sites = _argument_sites(density)
-    latents = [x.name for x in density.latents]
-    missing = [n for n in (*latents, *sites.values()) if n not in {s.name for s in source.sites}]
-    if missing:
-        raise FitError(
-            f"the simulator expects the model's sites; it has no site '{missing[0]}' of model "
-            f"'{density.model.name}'"
-        )
-
-    def one(key: jax.Array) -> tuple[dict[str, jax.Array], dict[str, jax.Array], jax.Array]:
-        fn = handlers.seed(without_observations(source), key)
-        trace = handlers.trace(fn).get_trace()
-        observations = {k: trace[site]["value"] for k, site in sites.items()}
-        arrays = {**density.arrays, **observations}
-        found = _evaluate(density, {n: trace[n]["value"] for n in latents}, arrays)
-        log_likelihood = density.sum_by_role(found.log_probs).log_likelihood
-        return observations, density.estimands(found.values, arrays), log_likelihood
-
-    try:
-        drawn, values, log_likelihood = jax.jit(jax.vmap(one))(jax.random.split(key, num))
-    except (NotImplementedError, AttributeError, TypeError) as err:
-        reason = str(err).splitlines()[0] if str(err) else "an improper prior"
-        raise FitError(
-            f"calibration expects a prior that can be drawn from; drawing from that of model "
-            f"'{source.model.name}' says: {reason}"
-        ) from err
-    labels = density.estimand_labels({k: v.shape[1:] for k, v in values.items()})
-    columns = {
-        label: column
-        for name, value in values.items()
-        for label, column in zip(labels[name], np.reshape(value, (num, -1)).T, strict=True)
-    }
-    terms = pd.DataFrame({**columns, LOG_LIKELIHOOD: np.asarray(log_likelihood)})
-    if not np.isfinite(terms.to_numpy()).all():
-        raise FitError(
-            f"calibration of model '{density.model.name}' expects finite truths and "
-            "log-likelihoods; draws from its prior give others: use a narrower prior"
-        )
-    return _Truths(observations={k: np.asarray(v) for k, v in drawn.items()}, terms=terms)
-
-
-def _evaluate(
-    density: Density, latent: Mapping[str, jax.Array], arrays: Mapping[str, jax.Array]
-) -> Evaluation:
-    """The model at constrained values of its latent sites."""
-    fn = handlers.substitute(handlers.seed(density.model.fn, 0), data=dict(latent))
-    trace = handlers.trace(fn).get_trace(**density.arguments.join(arrays))
-    parts = [transform_of(trace[x.name]).inv(latent[x.name]) for x in density.latents]
-    return density.evaluate(jnp.concatenate([jnp.ravel(x) for x in parts]), arrays)
-
-
-def _log_likelihood(density: Density) -> Callable[..., Any]:
-    """Compiled log-likelihood of draws of the latent sites, shape (L, ...), at given data."""
-
-    def one(latent: Mapping[str, jax.Array], arrays: Mapping[str, jax.Array]) -> jax.Array:
-        found = _evaluate(density, latent, arrays)
-        return density.sum_by_role(found.log_probs).log_likelihood
-
-    return jax.jit(jax.vmap(one, in_axes=(0, None)))
-
-
-def _argument_sites(density: Density) -> dict[str, str]:
-    """The observed site that each observed argument is the value of."""
-    name = density.model.name
-    if density.names("factor"):
-        raise FitError(
-            f"calibration expects data that can be drawn; model '{name}' holds a numpyro.factor"
-        )
-    if density.arguments.static:
-        raise FitError(
-            f"calibration expects a model that can be traced without the values of its data; "
-            f"model '{name}' uses them"
-        )
-    sites = {}
-    for site in density.names("observed"):
-        value = observed_value(density, site)
-        keys = density.arguments.keys_holding(value) if value is not None else ()
-        keys = [k for k in keys if k in density.observed_arguments and k not in sites]
-        if not keys:
-            raise FitError(
-                f"calibration expects each observed site to be an argument of the model as it "
-                f"stands; site '{site}' of model '{name}' is not"
-            )
-        sites[keys[0]] = site
-    return sites
-
-
-def _replaced(density: Density, observations: Mapping[str, np.ndarray]) -> Any:
-    """The data with other observations."""
-    data = density.data
-    inputs = {k: observations.get(k, v) for k, v in data.inputs.items()}
-    observed = {k: observations.get(k, v) for k, v in data.observed.items()}
-    return replace(data, inputs=inputs, observed=observed)
-
-
-def _ranks(
-    fit: DrawsFit,
-    likelihood: Callable[..., Any],
-    truth: pd.Series,
-    num_draws: int,
-    ties: np.random.Generator,
-) -> pd.Series:
-    """Number of draws below the truth, by term; a tie is broken at random."""
-    density = fit.density
-    assert density is not None
+def _evenly_spaced(
+    fit: DrawsFit, density: Density, likelihood: Callable[..., Any], num_draws: int
+) -> pd.DataFrame:
+    """Terms and log-likelihood at L draws evenly spaced along the chains, one row per draw."""
     flat = fit.estimand_draws.reshape(-1, fit.estimand_draws.shape[-1])
     rows = np.linspace(0, len(flat) - 1, num_draws).round().astype(int)
     latent = {}
     for x in density.latents:
         site = fit.samples[x.name]
         latent[x.name] = site.reshape(-1, *site.shape[2:])[rows]
-    log_likelihood = np.asarray(likelihood(latent, density.arrays))
     draws = pd.DataFrame(flat[rows], columns=fit.estimands.index)
-    draws[LOG_LIKELIHOOD] = log_likelihood
-    truth = truth[draws.columns]
-    below, equal = (draws < truth).sum(), (draws == truth).sum()
-    return below + ties.integers(0, equal.to_numpy() + 1)
+    return draws.assign(**{LOG_LIKELIHOOD: np.asarray(likelihood(latent, density.arrays))})
 
 
 def _table(ranks: pd.DataFrame, num_draws: int) -> pd.DataFrame:

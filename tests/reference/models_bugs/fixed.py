@@ -65,5 +65,5 @@ def floats(case: str) -> dict[str, np.ndarray]:
 CASES = {
     "beetles": posterior(beetles, partial(floats, "beetles")),
     "line": posterior(line, partial(floats, "line")),
-    "mice": posterior(mice, mice_data),
+    "mice": posterior(mice, mice_data, target_accept_prob=0.9),
 }
