@@ -8,11 +8,13 @@ from workbench.plot.chains import rank, trace
 from workbench.plot.checks import predictive_check
 from workbench.plot.distribution import densities, density
 from workbench.plot.estimates import forest
+from workbench.plot.evidence import evidence
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
 from workbench.plot.optimum import path, waterfall
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
+from workbench.plot.spectrum import spectrum
 from workbench.plot.steps import ledger
 from workbench.plot.style import METHOD_COLOURS, METHOD_MARKERS
 
@@ -26,6 +28,7 @@ __all__ = [
     "diagnostics",
     "energy",
     "ess",
+    "evidence",
     "fitted",
     "forest",
     "intervals",
@@ -35,6 +38,7 @@ __all__ = [
     "path",
     "predictive_check",
     "rank",
+    "spectrum",
     "trace",
     "waterfall",
 ]
