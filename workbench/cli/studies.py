@@ -17,6 +17,7 @@ from workbench.errors import UsageError
 INSTRUMENTS = {
     "evidence": "How probable are the data: fit less Occam factor, by estimators that agree?",
     "spectrum": "Which directions do the data decide, and which the prior?",
+    "optimisers": "How fast do six optimisers climb, and how fast should they?",
 }
 _KINDS = (".png", ".svg")
 

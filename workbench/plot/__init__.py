@@ -11,6 +11,7 @@ from workbench.plot.estimates import forest
 from workbench.plot.evidence import evidence
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
+from workbench.plot.optimisers import optimisers
 from workbench.plot.optimum import path, waterfall
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
@@ -39,6 +40,7 @@ __all__ = [
     "predictive_check",
     "rank",
     "spectrum",
+    "optimisers",
     "trace",
     "waterfall",
 ]

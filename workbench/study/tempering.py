@@ -35,7 +35,7 @@ from workbench.model.latents import prior_z
 _SHARE = 0.5  # of the effective sample size that a temperature step leaves
 _MAX_TEMPERATURES = 500
 _LEAPFROGS = 6
-_MOVES = 5  # trajectories at each temperature
+_MOVES = 6  # trajectories at each temperature
 _ACCEPTANCE = 0.8
 
 
@@ -209,7 +209,8 @@ def _programs(density: Density) -> tuple[Any, Any]:
         slope = jax.value_and_grad(log_density)
         momentum_key, jitter_key, accept_key = jax.random.split(key, 3)
         momentum = jax.random.normal(momentum_key, z.shape)
-        h = step * jax.random.uniform(jitter_key, minval=0.6, maxval=1.4)
+        # lengths over a decade: no one step suits both ends of a funnel
+        h = step * 10 ** jax.random.uniform(jitter_key, minval=-1.0, maxval=0.2)
         x = jnp.zeros_like(z)
         start, g = slope(x)
 
