@@ -64,6 +64,8 @@ _HOME = {
     "spectrum": "study",
     "Optimisers": "study",
     "optimisers": "study",
+    "Limits": "study",
+    "limits": "study",
     "load": "store",
     "save": "store",
     "write_report": "report",

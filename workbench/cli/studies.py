@@ -18,6 +18,7 @@ INSTRUMENTS = {
     "evidence": "How probable are the data: fit less Occam factor, by estimators that agree?",
     "spectrum": "Which directions do the data decide, and which the prior?",
     "optimisers": "How fast do six optimisers climb, and how fast should they?",
+    "limits": "Do posterior and MLE meet as the data grow, the prior widens, the temperature falls?",
 }
 _KINDS = (".png", ".svg")
 

@@ -11,6 +11,7 @@ from workbench.plot.estimates import forest
 from workbench.plot.evidence import evidence
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
+from workbench.plot.limits import limits
 from workbench.plot.optimisers import optimisers
 from workbench.plot.optimum import path, waterfall
 from workbench.plot.response import calibration, curve, fitted
@@ -41,6 +42,7 @@ __all__ = [
     "rank",
     "spectrum",
     "optimisers",
+    "limits",
     "trace",
     "waterfall",
 ]

@@ -3,10 +3,13 @@
 from workbench.study.bootstrap import Bootstrap, bootstrap
 from workbench.study.evidence import Evidence, bayes_factors, evidence
 from workbench.study.intervals import Intervals, intervals
+from workbench.study.limits import Limits, limits
 from workbench.study.optimisers import Optimisers, optimisers
 from workbench.study.spectrum import Spectrum, spectrum
 
 __all__ = [
+    "Limits",
+    "limits",
     "Optimisers",
     "optimisers",
     "Spectrum",

@@ -1,21 +1,20 @@
 r"""Six optimisers on the real objective, from one start: how fast, and how fast they should be.
 
 All minimise :math:`f(w) = -\ell(\hat\theta + S w)`, the negative log-likelihood (random effects
-integrated out; or the negative log posterior) in coordinates whose curvature at the maximum has a unit diagonal. With the
-eigenvalues :math:`\mu \le \dots \le L` of the curvature there and :math:`\kappa = L / \mu`:
+integrated out) or negative log posterior, in coordinates whose curvature at the maximum has a unit
+diagonal. With its eigenvalues :math:`\mu \le \dots \le L`, :math:`\kappa = L / \mu` and
+:math:`q = (\sqrt\kappa - 1) / (\sqrt\kappa + 1)`:
 
-================  ==============================================  =======================================
-method            step                                            distance shrinks by, on a quadratic
-================  ==============================================  =======================================
-gradient descent  :math:`2 / (L + \mu)`                           :math:`(\kappa - 1) / (\kappa + 1)`
-momentum          :math:`4 / (\sqrt L + \sqrt\mu)^2`, with        :math:`(\sqrt\kappa - 1) /
-                  momentum the rate's square                      (\sqrt\kappa + 1)`
-Nesterov          :math:`1 / L`, with momentum
-                  :math:`(\sqrt\kappa - 1) / (\sqrt\kappa + 1)`   :math:`1 - 1 / \sqrt\kappa`
-Adam              0.1 of a conditional standard error             (none)
-L-BFGS            line search                                     (superlinear)
-Newton            line search                                     (quadratic)
-================  ==============================================  =======================================
+================  ========================================  =====================================
+method            step, momentum                            share of the distance kept (quadratic)
+================  ========================================  =====================================
+gradient descent  :math:`2 / (L + \mu)`                     :math:`(\kappa - 1) / (\kappa + 1)`
+momentum          :math:`4 / (\sqrt L + \sqrt\mu)^2, q^2`   :math:`q`
+Nesterov          :math:`1 / L, q`                          :math:`1 - 1 / \sqrt\kappa`
+Adam              0.1 of a conditional standard error
+L-BFGS            line search                               superlinear
+Newton            halved where it rises                     quadratic
+================  ========================================  =====================================
 
 The distance is :math:`d = \sqrt{2 (f - f_{\min})}`: on a quadratic, that to the maximum in
 standard errors. The observed rate is the slope of :math:`\log d` over the last half of the
