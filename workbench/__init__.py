@@ -66,6 +66,8 @@ _HOME = {
     "optimisers": "study",
     "Limits": "study",
     "limits": "study",
+    "Penalties": "study",
+    "penalties": "study",
     "load": "store",
     "save": "store",
     "write_report": "report",

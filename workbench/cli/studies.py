@@ -18,7 +18,8 @@ INSTRUMENTS = {
     "evidence": "How probable are the data: fit less Occam factor, by estimators that agree?",
     "spectrum": "Which directions do the data decide, and which the prior?",
     "optimisers": "How fast do six optimisers climb, and how fast should they?",
-    "limits": "Do posterior and MLE meet as the data grow, the prior widens, the temperature falls?",
+    "limits": "Do both answers meet with more data, a wider prior, a lower temperature?",
+    "penalties": "What does a prior of another width do, and which width does each score pick?",
 }
 _KINDS = (".png", ".svg")
 

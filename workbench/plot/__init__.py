@@ -14,6 +14,7 @@ from workbench.plot.intervals import intervals
 from workbench.plot.limits import limits
 from workbench.plot.optimisers import optimisers
 from workbench.plot.optimum import path, waterfall
+from workbench.plot.penalties import penalties
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
 from workbench.plot.spectrum import spectrum
@@ -43,6 +44,7 @@ __all__ = [
     "spectrum",
     "optimisers",
     "limits",
+    "penalties",
     "trace",
     "waterfall",
 ]

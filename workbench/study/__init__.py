@@ -5,9 +5,12 @@ from workbench.study.evidence import Evidence, bayes_factors, evidence
 from workbench.study.intervals import Intervals, intervals
 from workbench.study.limits import Limits, limits
 from workbench.study.optimisers import Optimisers, optimisers
+from workbench.study.penalties import Penalties, penalties
 from workbench.study.spectrum import Spectrum, spectrum
 
 __all__ = [
+    "Penalties",
+    "penalties",
     "Limits",
     "limits",
     "Optimisers",
