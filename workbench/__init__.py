@@ -68,6 +68,8 @@ _HOME = {
     "limits": "study",
     "Penalties": "study",
     "penalties": "study",
+    "Bayes": "study",
+    "bayes": "study",
     "load": "store",
     "save": "store",
     "write_report": "report",

@@ -20,6 +20,7 @@ INSTRUMENTS = {
     "optimisers": "How fast do six optimisers climb, and how fast should they?",
     "limits": "Do both answers meet with more data, a wider prior, a lower temperature?",
     "penalties": "What does a prior of another width do, and which width does each score pick?",
+    "bayes": "Likelihood times prior over evidence: at a point, on an axis, batch by batch.",
 }
 _KINDS = (".png", ".svg")
 

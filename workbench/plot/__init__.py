@@ -4,6 +4,7 @@ Nothing is computed here that a table or a fit does not hold. The same method ha
 and marker in every picture (`METHOD_COLOURS`, `METHOD_MARKERS`).
 """
 
+from workbench.plot.bayes import bayes
 from workbench.plot.chains import rank, trace
 from workbench.plot.checks import predictive_check
 from workbench.plot.distribution import densities, density
@@ -45,6 +46,7 @@ __all__ = [
     "optimisers",
     "limits",
     "penalties",
+    "bayes",
     "trace",
     "waterfall",
 ]

@@ -1,5 +1,6 @@
 """Questions that take many fits, and instruments of the mathematics of learning."""
 
+from workbench.study.bayes import Bayes, bayes
 from workbench.study.bootstrap import Bootstrap, bootstrap
 from workbench.study.evidence import Evidence, bayes_factors, evidence
 from workbench.study.intervals import Intervals, intervals
@@ -9,6 +10,8 @@ from workbench.study.penalties import Penalties, penalties
 from workbench.study.spectrum import Spectrum, spectrum
 
 __all__ = [
+    "Bayes",
+    "bayes",
     "Penalties",
     "penalties",
     "Limits",

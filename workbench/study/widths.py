@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from numpyro.primitives import Messenger
@@ -49,20 +50,16 @@ def widened(density: Density, names: tuple[str, ...], factor: Any) -> Density:
 
 def can_widen(density: Density) -> tuple[str, ...]:
     """Parameter sites with a location-scale prior that holds no other site."""
-    found: Any = {}
+    known: list[str] = []
 
-    def look(z: Any) -> Any:
-        found.update(density.evaluate(z).distributions)
+    def look(z: jax.Array) -> jax.Array:
+        found = density.evaluate(z).distributions
+        known.extend(n for n, fn in found.items() if _scaled(fn, 1.0) is not None)
         return z
 
-    import jax
-
     jax.eval_shape(look, jnp.zeros(density.size))
-    return tuple(
-        n
-        for n in density.names("parameter")
-        if n in found and not density.site(n).depends_on and _scaled(found[n], 1.0) is not None
-    )
+    parameters = density.names("parameter")
+    return tuple(n for n in parameters if n in known and not density.site(n).depends_on)
 
 
 def prior_scale(density: Density, name: str) -> Any:
