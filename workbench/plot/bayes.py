@@ -30,9 +30,14 @@ def bayes(found: Bayes, *, axes: Any = None) -> np.ndarray:
 
     Examples
     --------
-    >>> from workbench.plot.example import line
-    >>> from workbench.study import bayes as apart
-    >>> found = apart(line, {"x": np.arange(3.0), "y": np.ones(3)}, quick=True)
+    >>> import pandas as pd
+    >>> axis = pd.DataFrame({"z": [0.0, 1.0], "value": [1.0, 2.7], "jacobian": [1.0, 2.7],
+    ...                      "prior": [0.4, 0.2], "likelihood": [0.6, 0.4],
+    ...                      "posterior": [0.7, 0.3]})
+    >>> parts = {"log_likelihood": [-3.0], "log_prior": [-1.0], "log_jacobian": [0.0],
+    ...          "log_evidence": [-4.5], "log_posterior": [0.5]}
+    >>> found = Bayes(name="m-d", coordinate="log(a)", table=pd.DataFrame(parts, index=["mode"]),
+    ...               axis=axis, updates=pd.DataFrame())
     >>> [x.get_label() for x in bayes(found)[0, 0].get_lines()]
     ['prior', 'likelihood', 'posterior']
     """

@@ -38,11 +38,14 @@ def evidence(found: Evidence, *, axes: Any = None) -> np.ndarray:
 
     Examples
     --------
-    >>> from workbench.plot.example import line
-    >>> from workbench.study import evidence as estimate
-    >>> found = estimate(line, {"x": np.arange(3.0), "y": np.ones(3)}, estimators=("Laplace",))
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"log_evidence": [-9.0, -9.2], "std_error": [np.nan, 0.1],
+    ...                       "occam_factor": [2.0, 2.2], "reason": ["", ""]},
+    ...                      index=["Laplace", "bridge sampling"])
+    >>> found = Evidence(name="m-d", table=table, fit=-7.0, expected_fit=-7.5, information=1.7,
+    ...                  num_observations=3, tempering=None)
     >>> [t.get_text() for t in evidence(found)[0, 0].get_yticklabels()]
-    ['Laplace']
+    ['Laplace', 'bridge sampling']
     """
     grid = new_grid(axes, 1, 2, 5.2, 3.0)
     left, right = grid.ravel()

@@ -33,10 +33,12 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
 
     Examples
     --------
-    >>> from workbench.plot.example import line
-    >>> from workbench.study import limits as follow
-    >>> data = {"x": np.tile(np.arange(3.0), 20), "y": np.tile(np.ones(3), 20)}
-    >>> limits(follow(line, data, quick=True))[0, 0].get_xscale()
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"limit": ["data", "data"], "at": [10.0, 40.0],
+    ...                       "distance": [0.2, 0.1], "std_error": [0.01, 0.01]})
+    >>> rates = pd.Series({"data": -0.5, "prior": 1.0, "temperature": 0.5})
+    >>> found = Limits(name="m-d", table=table, rates=rates, agreement=160.0)
+    >>> limits(found)[0, 0].get_xscale()
     'log'
     """
     grid = new_grid(axes, 1, 3, 4.2, 3.4)

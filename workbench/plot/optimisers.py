@@ -40,9 +40,13 @@ def optimisers(found: Optimisers, *, axes: Any = None) -> np.ndarray:
 
     Examples
     --------
-    >>> from workbench.plot.example import line
-    >>> from workbench.study import optimisers as race
-    >>> found = race(line, {"x": np.arange(3.0), "y": np.ones(3)}, quick=True)
+    >>> import pandas as pd
+    >>> from workbench.study.optimisers import Run
+    >>> run = Run(distance=np.array([3.0, 1e-9]), gradient_norm=np.array([2.0, 1e-9]),
+    ...           gradients=np.array([1, 2]), path=np.array([[3.0], [0.0]]))
+    >>> table = pd.DataFrame({"iterations": [1.0]}, index=["Newton"])
+    >>> found = Optimisers(name="m-d", table=table, runs={"Newton": run},
+    ...                    eigenvalues=np.array([0.5, 2.0]), plane=pd.DataFrame())
     >>> optimisers(found)[0, 0].get_yscale()
     'log'
     """

@@ -40,9 +40,12 @@ def penalties(found: Penalties, *, limit: int = 8, axes: Any = None) -> np.ndarr
 
     Examples
     --------
-    >>> from workbench.plot.example import line
-    >>> from workbench.study import penalties as follow
-    >>> found = follow(line, {"x": np.arange(3.0), "y": np.ones(3)}, quick=True)
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"effective_parameters": [0.1, 0.9], "log_evidence": [-5.0, -4.0],
+    ...                       "elpd_loo": [-4.5, -4.2], "reason": ["", ""]}, index=[0.1, 1.0])
+    >>> found = Penalties(name="m-d", sites=("beta",), table=table,
+    ...                   path=pd.DataFrame({"beta": [0.1, 0.5]}, index=[0.1, 1.0]),
+    ...                   picks=pd.Series({"log_evidence": 1.0, "elpd_loo": 1.0}))
     >>> penalties(found)[0, 0].get_xscale()
     'log'
     """

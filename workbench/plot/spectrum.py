@@ -39,9 +39,11 @@ def spectrum(found: Spectrum, *, limit: int = 20, ax: Axes | None = None) -> Axe
 
     Examples
     --------
-    >>> from workbench.plot.example import line
-    >>> from workbench.study import spectrum as measure
-    >>> found = measure(line, {"x": np.arange(3.0), "y": np.ones(3)}, quick=True)
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"data_share": [0.97, 0.2], "decided_by": ["data", "both"],
+    ...                       "combination": ["a + b", "a - b"]})
+    >>> found = Spectrum(name="m-d", table=table, directions=table, standard_errors=table,
+    ...                  effective_parameters=1.17, p_loo=float("nan"), condition_number=40.0)
     >>> spectrum(found).get_xlim()
     (0.0, 1.0)
     """

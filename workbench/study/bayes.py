@@ -68,6 +68,19 @@ class Bayes:
     updates : pandas.DataFrame
         Columns ``order``, ``batch``, ``rows`` and ``distance`` of the mean from that of all rows
         at once (mean over coordinates, posterior sds); empty where rows are not independent.
+
+    Examples
+    --------
+    >>> axis = pd.DataFrame({"z": [0.0, 1.0], "value": [1.0, 2.7], "jacobian": [1.0, 2.7],
+    ...                      "prior": [0.4, 0.2], "likelihood": [0.6, 0.4],
+    ...                      "posterior": [0.7, 0.3]})
+    >>> parts = {"log_likelihood": [-3.0], "log_prior": [-1.0], "log_jacobian": [0.0],
+    ...          "log_evidence": [-4.5], "log_posterior": [0.5]}
+    >>> found = Bayes(name="m-d", coordinate="log(a)", table=pd.DataFrame(parts, index=["mode"]),
+    ...               axis=axis, updates=pd.DataFrame())
+    >>> found.sentences[0]
+    'At the mode: log-likelihood -3 + log prior -1 + log Jacobian 0 - log evidence -4.5 = log
+    posterior 0.5.'
     """
 
     name: str
@@ -280,7 +293,7 @@ def _updates(density: Density, mode: ModeFit, seed: int) -> pd.DataFrame:
     zero = jnp.zeros(density.size)
 
     def by_row(w: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
-        found = density.evaluate(mode.z + scale @ w, arrays)
+        found = density.evaluate(jnp.asarray(mode.z) + scale @ w, arrays)
         each = (found.log_probs[n] for n in density.names("observed"))
         prior = density.sum_by_role(found.log_probs).log_prior
         prior += sum(found.log_jacobian.values(), start=jnp.zeros(()))

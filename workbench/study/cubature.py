@@ -50,7 +50,7 @@ def cubature(
     t = np.linspace(-_EDGE, _EDGE, num)
     axes = np.meshgrid(*[t] * size, indexing="ij")
     points = mode + np.stack([np.sinh(a).ravel() for a in axes], axis=1) @ root.T
-    log_weight = sum(np.log(np.cosh(a)) for a in axes)
+    log_weight = np.sum([np.log(np.cosh(a)) for a in axes], axis=0)
     value = np.asarray(log_density(points), dtype=float).reshape(log_weight.shape)
     value = np.where(np.isfinite(value), value, -np.inf) + log_weight
     log_step = np.linalg.slogdet(root)[1] + size * np.log(t[1] - t[0])

@@ -79,6 +79,16 @@ class Evidence:
         N.
     tempering : Tempering or None
         The run of sequential Monte Carlo.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"log_evidence": [-9.0, -9.2], "std_error": [np.nan, 0.1],
+    ...                       "occam_factor": [2.0, 2.2], "reason": ["", ""]},
+    ...                      index=["Laplace", "bridge sampling"])
+    >>> found = Evidence(name="m-d", table=table, fit=-7.0, expected_fit=-7.5, information=1.7,
+    ...                  num_observations=3, tempering=None)
+    >>> found.best, found.log_evidence
+    ('bridge sampling', -9.2)
     """
 
     name: str
@@ -220,11 +230,18 @@ def evidence(
         found["quadrature"] = _quadrature(density, mode)
     expected_fit, run = np.nan, None
     if "bridge sampling" in estimators:
-        short = {"num_warmup": 400, "num_samples": 500} if quick else {}
+        steps, kept = (400, 500) if quick else (1000, 1000)
         draws = nuts
         if draws is None:
             tell("NUTS")
-            draws = fit_nuts(density, seed=seed, laplace=mode, progress=progress, **short)
+            draws = fit_nuts(
+                density,
+                seed=seed,
+                num_warmup=steps,
+                num_samples=kept,
+                laplace=mode,
+                progress=progress,
+            )
         rng = np.random.default_rng(np.asarray(jax.random.bits(keys[0], (4,))))
         found["bridge sampling"], expected_fit = _bridge(density, draws, rng)
     if "sequential Monte Carlo" in estimators:

@@ -76,6 +76,15 @@ class Limits:
     agreement : float
         Number of rows from which posterior and normal agree to 0.05 standard errors, by the fitted
         line; ``nan`` where it does not fall.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"limit": ["data", "data"], "at": [10.0, 40.0],
+    ...                       "distance": [0.2, 0.1], "std_error": [0.01, 0.01]})
+    >>> rates = pd.Series({"data": -0.5, "prior": 1.0, "temperature": 0.5})
+    >>> found = Limits(name="m-d", table=table, rates=rates, agreement=160.0)
+    >>> found.sentences[1]
+    'Posterior and normal agree to 0.05 standard errors from about 1.6e+02 rows on.'
     """
 
     name: str

@@ -92,6 +92,16 @@ class Optimisers:
     plane : pandas.DataFrame
         Objective above its minimum (nats) on a grid over the two stiffest directions, index and
         columns in standard errors; empty with one parameter.
+
+    Examples
+    --------
+    >>> run = Run(distance=np.array([3.0, 1e-9]), gradient_norm=np.array([2.0, 1e-9]),
+    ...           gradients=np.array([1, 2]), path=np.array([[3.0], [0.0]]))
+    >>> table = pd.DataFrame({"iterations": [1.0]}, index=["Newton"])
+    >>> found = Optimisers(name="m-d", table=table, runs={"Newton": run},
+    ...                    eigenvalues=np.array([0.5, 2.0]), plane=pd.DataFrame())
+    >>> found.condition_number, found.trusted
+    (4.0, True)
     """
 
     name: str

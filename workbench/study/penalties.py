@@ -68,6 +68,17 @@ class Penalties:
         MAP of every term, one row for each width.
     picks : pandas.Series
         Width with the highest ``log_evidence`` and ``elpd_loo``.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"effective_parameters": [0.1, 0.9], "log_evidence": [-5.0, -4.0],
+    ...                       "elpd_loo": [-4.5, -4.2], "reason": ["", ""]}, index=[0.1, 1.0])
+    >>> found = Penalties(name="m-d", sites=("beta",), table=table,
+    ...                   path=pd.DataFrame({"beta": [0.1, 0.5]}, index=[0.1, 1.0]),
+    ...                   picks=pd.Series({"log_evidence": 1.0, "elpd_loo": 1.0}))
+    >>> found.sentences[1]
+    'Of the widths tried, log evidence picks 1 times the width of the prior; elpd loo picks 1 times
+    the width of the prior.'
     """
 
     name: str
@@ -246,7 +257,7 @@ def _program(
         return -density.jacobian(jax.grad(f))(jnp.zeros_like(start))
 
     def one(width: jax.Array, flag: jax.Array, arrays: Any) -> dict[str, jax.Array]:
-        data = (width, flag, arrays)
+        data: Any = (width, flag, arrays)
         theta = lbfgs(objective, start[None], scale[None], data, 1e-4)[0][0]
 
         def newton(_: int, theta: jax.Array) -> jax.Array:
@@ -266,7 +277,9 @@ def _program(
             "log_evidence": objective(theta, data)
             + 0.5 * theta.size * jnp.log(2 * jnp.pi)
             - 0.5 * log_det,
-            "elpd_loo": _left_out(density, theta, scale, h, rows, arrays) if rows else jnp.nan,
+            "elpd_loo": _left_out(density, theta, scale, h, rows, arrays)
+            if rows
+            else jnp.asarray(jnp.nan),
             "noise": _noise(density, z, arrays),
             "regular": (jnp.linalg.eigvalsh(h)[0] > 0) & (g @ jnp.linalg.solve(h, g) < _NEAR),
         }

@@ -70,6 +70,15 @@ class Spectrum:
         where no draws were made.
     condition_number : float
         Of H scaled to a unit diagonal.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"data_share": [0.97, 0.2], "decided_by": ["data", "both"],
+    ...                       "combination": ["a + b", "a - b"]})
+    >>> found = Spectrum(name="m-d", table=table, directions=table, standard_errors=table,
+    ...                  effective_parameters=1.17, p_loo=float("nan"), condition_number=40.0)
+    >>> found.sentences[1]
+    'Effective number of parameters 1.17; condition number 40 with units set aside.'
     """
 
     name: str
