@@ -41,8 +41,8 @@ def unconstrain(
     >>> def scale(y=None):
     ...     s = numpyro.sample("s", dist.Exponential(1.0))
     ...     numpyro.sample("y", dist.Normal(0, s), obs=y)
-    >>> float(unconstrain(read_density(scale, {"y": [1.0]}), {"s": jnp.exp(2.0)}))
-    2.0
+    >>> unconstrain(read_density(scale, {"y": [1.0]}), {"s": jnp.exp(2.0)}).tolist()
+    [2.0]
     """
     fn = handlers.seed(density.model.fn, 0)  # only for sites that ask for a key
     placed = handlers.substitute(fn, data=dict(values))

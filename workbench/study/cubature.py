@@ -42,8 +42,8 @@ def cubature(
     Examples
     --------
     >>> found = cubature(lambda z: -0.5 * np.sum(z**2, axis=1), np.ones(2), np.eye(2))
-    >>> round(found.value - np.log(2 * np.pi), 12), found.std_error < 1e-12
-    (0.0, True)
+    >>> bool(abs(found.value - np.log(2 * np.pi)) < 1e-12), found.std_error < 1e-12
+    (True, True)
     """
     size = mode.size
     num = _POINTS[size]

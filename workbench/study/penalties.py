@@ -41,7 +41,6 @@ from workbench.fit.optimiser import lbfgs
 from workbench.fit.scaling import rescale
 from workbench.fit.terms import term_vector
 from workbench.model import Density, Model, read_density
-from workbench.model.marginal import Marginal
 from workbench.study.refits import num_cases
 from workbench.study.widths import can_widen, prior_scale, widened
 
@@ -144,7 +143,8 @@ def penalties(
     Raises
     ------
     FitError
-        When no parameter has such a prior, or the mode at the prior's own width is not regular.
+        When no parameter has such a prior, the model has random effects, or the mode at the
+        prior's own width is not regular.
 
     Examples
     --------
@@ -167,6 +167,11 @@ def penalties(
             f"own; model '{density.model.name}' has {', '.join(known) or 'none'}, got "
             f"{', '.join(chosen) or 'none'}"
         )
+    if density.coordinates("random effect").size:
+        raise FitError(
+            f"penalties expects parameters alone; model '{density.model.name}' has random effects, "
+            "whose spread is already the width of their prior and is estimated (fit_mle)"
+        )
     tell = on_stage or (lambda _: None)
     tell("MAP")
     best = fit if fit is not None else fit_map(density, seed=seed)
@@ -178,7 +183,7 @@ def penalties(
     tell("widths")
     widths = np.geomspace(10**-2.0, 10**2.0, 7 if quick else 25)
     objective = Objective(density=density, method="MAP")
-    start = jnp.asarray(best.z[objective.free])
+    start = jnp.asarray(best.z)
     scale = jnp.asarray(rescale(objective, start, density.arrays)[0])
     program = _program(density, chosen, start, scale)
     constrained, unconstrained = (
@@ -233,25 +238,17 @@ def _program(
     density: Density, sites: tuple[str, ...], start: jax.Array, scale: jax.Array
 ) -> Callable[..., dict[str, jax.Array]]:
     """Compiled: modes at many widths; a flag puts the Jacobian in (mode and evidence in z)."""
-    plain = Objective(density=density, method="MAP")
-    rows, q = _rows(density), plain.effects.size
-    others = [n for n in density.names("parameter") if n not in density.names("random effect")]
+    rows = _rows(density)
 
-    def joint(theta: jax.Array, u: jax.Array, data: Any) -> jax.Array:
+    def objective(z: jax.Array, data: Any) -> jax.Array:
         width, flag, arrays = data
         here = Objective(density=widened(density, sites, width), method="MAP")
-        jacobian = density.evaluate(here.place(theta, u), arrays).log_jacobian
-        return here.log_joint(theta, u, arrays) + flag * sum(jacobian[n] for n in others)
+        jacobian = density.evaluate(z, arrays).log_jacobian
+        total = here.log_joint(z, jnp.zeros(0), arrays)
+        return total + flag * sum(jacobian.values(), start=jnp.zeros(()))
 
-    def fit_only(theta: jax.Array, u: jax.Array, data: Any) -> jax.Array:
-        return Objective(density=density, method="MLE").log_joint(theta, u, data[2])
-
-    def integrated(f: Callable[..., jax.Array]) -> Callable[[jax.Array, Any], jax.Array]:
-        if q == 0:
-            return lambda theta, data: f(theta, jnp.zeros(0), data)
-        return Marginal(log_joint=f, num_effects=q, blocks=plain.marginal.blocks).log_marginal
-
-    objective, likelihood = integrated(joint), integrated(fit_only)
+    def likelihood(z: jax.Array, data: Any) -> jax.Array:
+        return density.log_terms(z, data[2]).log_likelihood
 
     def hessian(f: Callable[[jax.Array], jax.Array]) -> jax.Array:
         return -density.jacobian(jax.grad(f))(jnp.zeros_like(start))
@@ -270,9 +267,8 @@ def _program(
         h = hessian(lambda w: objective(theta + scale @ w, data))
         fit = hessian(lambda w: likelihood(theta + scale @ w, data))
         log_det = jnp.linalg.slogdet(h)[1] - 2 * jnp.linalg.slogdet(scale)[1]
-        z = plain.place(theta, jnp.zeros(q))
         return {
-            "terms": term_vector(density, z, arrays),
+            "terms": term_vector(density, theta, arrays),
             "effective": jnp.trace(jnp.linalg.solve(h, fit)),
             "log_evidence": objective(theta, data)
             + 0.5 * theta.size * jnp.log(2 * jnp.pi)
@@ -280,7 +276,7 @@ def _program(
             "elpd_loo": _left_out(density, theta, scale, h, rows, arrays)
             if rows
             else jnp.asarray(jnp.nan),
-            "noise": _noise(density, z, arrays),
+            "noise": _noise(density, theta, arrays),
             "regular": (jnp.linalg.eigvalsh(h)[0] > 0) & (g @ jnp.linalg.solve(h, g) < _NEAR),
         }
 
