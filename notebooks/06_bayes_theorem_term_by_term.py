@@ -68,8 +68,9 @@ print("posterior integrates to", round(np.trapezoid(parts.axis["posterior"], z),
 parts.updates
 
 # %% [markdown]
-# Updating batch by batch, each posterior the prior of the next rows, ends at the posterior of all
-# rows at once; what is left is the price of a normal density in between.
+# Updating batch by batch, each posterior the prior of the next rows, would end at the posterior of
+# all rows at once. What is left is the price of the normal density in between: small where the rows
+# come shuffled, large in the order of the years, whose level falls.
 #
 # ## The evidence
 #
@@ -104,9 +105,9 @@ wb.bayes_factors(by_model).round(4)
 # %%
 towards = wb.limits(density, quick=True)
 print(*towards.sentences, sep="\n")
-plot.limits(towards)
+_ = plot.limits(towards)
 
 # %% [markdown]
-# **Answer.** The fit is by far the largest term, and a hundred years leave the prior a few
-# hundredths of a standard error. In the evidence the prior's width stays for good: it is what the
+# **Answer.** The fit is by far the largest term, and after a hundred years posterior and normal
+# are a tenth of a standard error apart. In the evidence the prior's width stays for good: it is what the
 # second level has to pay for, and the data pay it many times over.
