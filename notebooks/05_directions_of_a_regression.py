@@ -90,5 +90,5 @@ print("of the best momentum:", round((np.sqrt(kappa) - 1) / (np.sqrt(kappa) + 1)
 
 # %% [markdown]
 # **Answer.** The data decide all four directions here, the last one by nine tenths; a prior twenty
-# times as narrow would leave the data little more than one. What is well determined is also what is steep, and the
-# ratio of steep to shallow is what first-order optimisers pay for.
+# times as narrow would leave the data little more than one. What is well determined is also what is
+# steep, and the ratio of steep to shallow is what first-order optimisers pay for.

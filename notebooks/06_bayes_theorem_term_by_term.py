@@ -109,5 +109,5 @@ _ = plot.limits(towards)
 
 # %% [markdown]
 # **Answer.** The fit is by far the largest term, and after a hundred years posterior and normal
-# are a tenth of a standard error apart. In the evidence the prior's width stays for good: it is what the
-# second level has to pay for, and the data pay it many times over.
+# are a tenth of a standard error apart. In the evidence the prior's width stays for good: it is
+# what the second level has to pay for, and the data pay it many times over.
