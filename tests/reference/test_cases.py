@@ -8,7 +8,15 @@ from .cases import load_case, load_frame, names
 
 CASES = [
     (g, n)
-    for g in ("nist_linear", "nist_nonlinear", "glm", "mixed", "posteriordb", "classic_bugs")
+    for g in (
+        "nist_linear",
+        "nist_nonlinear",
+        "glm",
+        "mixed",
+        "posteriordb",
+        "classic_bugs",
+        "marginal_likelihood",
+    )  # fmt: skip
     for n in names(g)
 ]
 

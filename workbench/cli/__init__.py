@@ -6,11 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from workbench.cli.commands import main
+from workbench.cli.studies import study
 
 if TYPE_CHECKING:
     from workbench.model import Model
 
-__all__ = ["compare_model", "main"]
+__all__ = ["compare_model", "main", "study"]
 
 
 def compare_model(model: Model) -> int:

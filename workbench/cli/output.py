@@ -201,3 +201,33 @@ def print_intervals(made: Intervals, name: str) -> None:
     title = f"{name}, {percent(made.level)} intervals"
     print_table(list(zip(heads, sides, strict=True)), lines, title=title)
     print_findings(made)
+
+
+def print_study(made: Any, instrument: str) -> None:
+    """Print the table of a study, and what it says.
+
+    Parameters
+    ----------
+    made : object
+        With ``name``, ``table`` and ``sentences``.
+    instrument : str
+        Which instrument made it.
+    """
+    table = made.table.reset_index()
+    lines = []
+    for row in table.to_dict("records"):
+        error = float(row.get("std_error", math.nan))
+        lines.append([_cell(v, error) for v in row.values()])
+    text = [bool(len(table)) and isinstance(table[c].iloc[0], str) for c in table.columns]
+    columns = [(str(c), "left" if t else "right") for c, t in zip(table.columns, text, strict=True)]
+    print_table(columns, lines, title=f"{made.name}, {instrument}")
+    for sentence in made.sentences:
+        console().print(sentence, markup=False)
+
+
+def _cell(value: Any, error: float) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int):
+        return str(value)
+    return digits(float(value), error)

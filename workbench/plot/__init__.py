@@ -4,16 +4,22 @@ Nothing is computed here that a table or a fit does not hold. The same method ha
 and marker in every picture (`METHOD_COLOURS`, `METHOD_MARKERS`).
 """
 
+from workbench.plot.bayes import bayes
 from workbench.plot.chains import rank, trace
 from workbench.plot.checks import predictive_check
 from workbench.plot.distribution import densities, density
 from workbench.plot.estimates import forest
+from workbench.plot.evidence import evidence
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
+from workbench.plot.limits import limits
+from workbench.plot.optimisers import optimisers
 from workbench.plot.optimum import path, waterfall
+from workbench.plot.penalties import penalties
 from workbench.plot.ranks import rank_ecdf
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
+from workbench.plot.spectrum import spectrum
 from workbench.plot.steps import ledger
 from workbench.plot.style import METHOD_COLOURS, METHOD_MARKERS
 
@@ -27,6 +33,7 @@ __all__ = [
     "diagnostics",
     "energy",
     "ess",
+    "evidence",
     "fitted",
     "forest",
     "intervals",
@@ -37,6 +44,11 @@ __all__ = [
     "predictive_check",
     "rank",
     "rank_ecdf",
+    "spectrum",
+    "optimisers",
+    "limits",
+    "penalties",
+    "bayes",
     "trace",
     "waterfall",
 ]

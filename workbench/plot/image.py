@@ -6,8 +6,11 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def image(
@@ -38,13 +41,47 @@ def image(
     >>> image(lambda ax: ax.plot([0, 1]))[:5]
     b'<?xml'
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     draw(figure.subplots())
+    return _bytes(figure, kind, transparent=True)
+
+
+def finished(drawn: Any, kind: str) -> bytes:
+    """Image of the figure that a picture was drawn on, which is then closed.
+
+    Parameters
+    ----------
+    drawn : matplotlib.axes.Axes or array of them
+        What a function of this room returned.
+    kind : {"svg", "png"}
+        Format.
+
+    Returns
+    -------
+    bytes
+        The file, on white.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> finished(plt.subplots()[1], "png")[1:4]
+    b'PNG'
+    """
+    import matplotlib.pyplot as plt
+
+    figure = np.ravel(drawn)[0].get_figure(root=True)
+    content = _bytes(figure, kind, transparent=False)
+    plt.close(figure)
+    return content
+
+
+def _bytes(figure: Figure, kind: str, *, transparent: bool) -> bytes:
+    import matplotlib as mpl
+
     place = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "workbench"}):
         undated = {"Date": None} if kind == "svg" else {}
-        figure.savefig(place, format=kind, dpi=160, transparent=True, metadata=undated)
+        figure.savefig(place, format=kind, dpi=160, transparent=transparent, metadata=undated)
     return place.getvalue()

@@ -1,7 +1,33 @@
-"""Questions that take many fits: the bootstrap, intervals in one row, the sampler's calibration."""
+"""Questions that take many fits, and instruments of the mathematics of learning."""
 
+from workbench.study.bayes import Bayes, bayes
 from workbench.study.bootstrap import Bootstrap, bootstrap
 from workbench.study.calibration import Calibration, calibrate
+from workbench.study.evidence import Evidence, bayes_factors, evidence
 from workbench.study.intervals import Intervals, intervals
+from workbench.study.limits import Limits, limits
+from workbench.study.optimisers import Optimisers, optimisers
+from workbench.study.penalties import Penalties, penalties
+from workbench.study.spectrum import Spectrum, spectrum
 
-__all__ = ["Bootstrap", "Calibration", "Intervals", "bootstrap", "calibrate", "intervals"]
+__all__ = [
+    "Calibration",
+    "calibrate",
+    "Bayes",
+    "bayes",
+    "Penalties",
+    "penalties",
+    "Limits",
+    "limits",
+    "Optimisers",
+    "optimisers",
+    "Spectrum",
+    "spectrum",
+    "Bootstrap",
+    "Evidence",
+    "Intervals",
+    "bayes_factors",
+    "bootstrap",
+    "evidence",
+    "intervals",
+]

@@ -1,0 +1,100 @@
+"""Limits of an exponential model, whose posteriors are gamma distributions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from scipy import stats
+
+import workbench as wb
+from workbench import plot
+from workbench.errors import FitError
+
+N, SHAPE, RATE = 300, 3.0, 0.5
+Y = np.random.default_rng(6).exponential(0.5, size=N)
+S = Y.sum()
+
+
+def lifetimes(y: Any = None) -> None:
+    rate = numpyro.sample("rate", dist.Gamma(SHAPE, RATE))
+    numpyro.sample("y", dist.Exponential(rate), obs=y)
+
+
+@pytest.fixture(scope="module")
+def mle() -> wb.ModeFit:
+    return wb.fit_mle(lifetimes, {"y": Y}, num_starts=1)
+
+
+@pytest.fixture(scope="module")
+def found(mle) -> wb.Limits:
+    return wb.limits(mle.require_density(), mle=mle, seed=3, quick=True)
+
+
+def part(found: wb.Limits, limit: str) -> Any:
+    return found.table[found.table["limit"] == limit]
+
+
+def apart(shape: float, rate: float, centre: float, error: float) -> float:
+    """Wasserstein distance of Gamma(shape, rate) from N(centre, error^2), in its sds."""
+    p = (np.arange(200_000) + 0.5) / 200_000
+    scaled = (stats.gamma(shape, scale=1 / rate).ppf(p) - centre) / error
+    return float(np.mean(np.abs(scaled - stats.norm.ppf(p))))
+
+
+def test_more_data(found):
+    rows = part(found, "data")
+    assert list(rows["at"])[-1] == N
+    # 4,096 quasi-random draws with weights of a Student t: errors of a few thousandths
+    exact = apart(N + SHAPE, S + RATE, N / S, np.sqrt(N) / S)
+    assert rows["distance"].iloc[-1] == pytest.approx(exact, abs=0.01)
+    # means over four orders of distances that vary by less than a half: a slope of -1/2 +- 0.2
+    assert found.rates["data"] == pytest.approx(-0.5, abs=0.25)
+    assert (rows["refits"] == 4).all()
+
+
+def test_a_wider_prior(found):
+    rows = part(found, "prior")
+    # log-likelihood plus alpha times the log prior is that of a gamma distribution of the rate
+    alpha = rows["at"].to_numpy()
+    mode = (N + alpha * (SHAPE - 1)) / (S + alpha * RATE)
+    exact = np.abs(mode - N / S) / (np.sqrt(N) / S)
+    np.testing.assert_allclose(rows["distance"], exact, rtol=1e-5)
+    assert found.rates["prior"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_lower_temperature(found):
+    rows = part(found, "temperature")
+    shape, rate = N + SHAPE, S + RATE
+    centre, error = shape / rate, np.sqrt(shape) / rate
+    exact = [apart(shape / T, rate / T, centre, np.sqrt(T) * error) for T in rows["at"]]
+    np.testing.assert_allclose(rows["distance"], exact, atol=0.01)
+
+
+def test_the_rows_from_which_they_agree_lie_on_the_line(found):
+    rows = part(found, "data")
+    slope, height = np.polyfit(np.log(rows["at"]), np.log(rows["distance"]), 1)
+    assert height + slope * np.log(found.agreement) == pytest.approx(np.log(0.05), abs=1e-9)
+    assert found.trusted
+    assert f"n^{slope:.2f}" in found.sentences[0]
+
+
+def test_no_limit_is_claimed_at_a_boundary_or_for_groups(mle):
+    edge = replace(mle, status=wb.Status.AT_BOUNDARY, detail="at the boundary: rate")
+    with pytest.raises(FitError, match="a regular maximum.*is at the boundary: rate"):
+        wb.limits(mle.require_density(), mle=edge)
+    from models.eight_schools import MODEL
+
+    with pytest.raises(FitError, match="independent rows.*'eight_schools' has random effects"):
+        wb.limits(MODEL, wb.load_dataset("eight_schools"))
+
+
+def test_the_picture_has_a_panel_for_each_limit(found):
+    panels = plot.limits(found).ravel()
+    for ax, limit in zip(panels, ("data", "prior", "temperature"), strict=True):
+        drawn = ax.get_lines()[0]
+        np.testing.assert_allclose(drawn.get_ydata(), part(found, limit)["distance"])

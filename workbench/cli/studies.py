@@ -1,0 +1,101 @@
+"""`workbench study`: the instruments of the mathematics of learning, on a model and its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.cli.commands import _model_and_data, main, regression, shared
+from workbench.cli.inputs import DataName
+from workbench.cli.models import ModelName
+from workbench.cli.shell import DISTRUST, DONE, KEPT
+from workbench.errors import UsageError
+
+# by the name that each has in workbench.study and in workbench.plot; read without importing them
+INSTRUMENTS = {
+    "evidence": "How probable are the data: fit less Occam factor, by estimators that agree?",
+    "spectrum": "Which directions do the data decide, and which the prior?",
+    "optimisers": "How fast do six optimisers climb, and how fast should they?",
+    "limits": "Do both answers meet with more data, a wider prior, a lower temperature?",
+    "penalties": "What does a prior of another width do, and which width does each score pick?",
+    "bayes": "Likelihood times prior over evidence: at a point, on an axis, batch by batch.",
+}
+_KINDS = (".png", ".svg")
+
+
+@main.command()
+@click.argument("instrument", type=click.Choice(list(INSTRUMENTS)), required=False)
+@click.argument("model", type=ModelName(), required=False)
+@click.option("--data", metavar="NAME|FILE", type=DataName(),
+              help="A built-in data set, or a CSV, TSV or Parquet file.")  # fmt: skip
+@click.option("--formula", metavar="TEXT", help='Such as "y ~ x1 * x2 + C(g) + (1|h)".')
+@regression
+@click.option("--quick", is_flag=True, help="A smaller study: under a minute on two cores.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Seed of everything random.")  # fmt: skip
+@click.option("--plot", "picture", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="Draw the study too, as PNG or SVG.")  # fmt: skip
+@shared
+@click.pass_context
+def study(
+    ctx: click.Context, instrument: str | None, model: str | None, data: str | None,
+    formula: str | None, quick: bool, seed: int, picture: Path | None, json_: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """Study MODEL at its data by an INSTRUMENT; without one, list the instruments."""
+    from workbench.cli.folder import as_json, rows
+    from workbench.cli.progress import watching
+
+    if instrument is None:
+        _list(json_)
+        return DONE
+    if model is None:
+        raise UsageError(f"study {instrument} expects a model, such as 'linear'; got none")
+    if picture is not None and picture.suffix not in _KINDS:
+        raise UsageError(f"--plot expects a file of kind {', '.join(_KINDS)}; got '{picture}'")
+    with watching(quiet) as watch:
+        found, dataset = _model_and_data(ctx, model, data, formula)
+        from workbench import study as room
+
+        watch.stage(instrument)
+        made = getattr(room, instrument)(
+            found, dataset, seed=seed, quick=quick, on_stage=watch.stage
+        )
+        if picture is not None:
+            watch.stage("drawing")
+            _draw(instrument, made, picture)
+            ctx.meta[KEPT].append(picture)
+    if json_:
+        table = made.table.reset_index()
+        content = {"name": made.name, "study": instrument, "table": rows(table),
+                   "sentences": made.sentences, "trusted": made.trusted}  # fmt: skip
+        click.echo(as_json(content))
+    else:
+        from workbench.cli.output import print_study
+
+        print_study(made, instrument)
+    return DONE if made.trusted else DISTRUST
+
+
+def _list(json_: bool) -> None:
+    """Print the instruments, one line each."""
+    if json_:
+        from workbench.cli.folder import as_json
+
+        click.echo(as_json({"instruments": INSTRUMENTS}))
+        return
+    from workbench.cli.output import print_table
+
+    print_table([("instrument", "left"), ("", "left")], [list(x) for x in INSTRUMENTS.items()])
+
+
+def _draw(instrument: str, made: Any, place: Path) -> None:
+    """Draw a study into a file, which is either whole or not there."""
+    from workbench import plot
+    from workbench.plot.image import finished
+    from workbench.store import replaced
+
+    content = finished(getattr(plot, instrument)(made), place.suffix[1:])
+    with replaced(place) as path:
+        path.write_bytes(content)

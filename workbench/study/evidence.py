@@ -1,0 +1,430 @@
+r"""The evidence: the likelihood averaged over the prior, by estimators that can check each other.
+
+.. math:: \log p(y) = \log \int p(y \mid \theta)\, p(\theta)\, d\theta
+          = \underbrace{\log p(y \mid \hat\theta)}_{\text{fit}}
+          - \underbrace{\big(\log p(y \mid \hat\theta) - \log p(y)\big)}_{\text{Occam factor}}
+          = E[\log p(y \mid \theta)] - KL(\text{posterior} \,\|\, \text{prior}),
+
+with :math:`\hat\theta` the posterior mode in unconstrained coordinates. The Occam factor is what a
+model pays for the prior volume that the data rule out (MacKay 1992); by Laplace's method
+:math:`\log p(y) \approx \log p(y, \hat z) + \tfrac D2 \log 2\pi - \tfrac12 \log\det H`.
+
+=======================  ========================================================
+estimator                integrates
+=======================  ========================================================
+Laplace                  the normal density that touches the posterior at its mode
+quadrature               one or two parameters, by rule (:mod:`workbench.study.cubature`)
+bridge sampling          from NUTS draws (:mod:`workbench.study.bridge`)
+sequential Monte Carlo   from the prior, by temperatures (:mod:`workbench.study.tempering`)
+=======================  ========================================================
+
+The first two integrate declared random effects by Laplace's method, which is exact where they are
+normal given the parameters; the last two take them as they are.
+
+References
+----------
+MacKay (1992), "Bayesian interpolation", doi:10.1162/neco.1992.4.3.415;
+Kass and Raftery (1995), "Bayes factors", doi:10.1080/01621459.1995.10476572.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from workbench.errors import ModelError, UsageError
+from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
+from workbench.fit.kernel import log_density_z
+from workbench.fit.objective import Objective
+from workbench.model import Density, Model, read_density
+from workbench.model.latents import require_drawable_prior, unconstrain
+from workbench.study.bridge import LogIntegral, bridge_sampling
+from workbench.study.cubature import cubature
+from workbench.study.tempering import Tempering, temper
+
+Estimator = Literal["Laplace", "quadrature", "bridge sampling", "sequential Monte Carlo"]
+_TRUST: tuple[Estimator, ...] = (
+    "quadrature", "bridge sampling", "sequential Monte Carlo", "Laplace"
+)  # fmt: skip
+_APART = 4.0  # standard errors between two estimators, above which they disagree
+_BATCH = 250  # points evaluated at once
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """Log marginal likelihood of a model by several estimators.
+
+    Attributes
+    ----------
+    name : str
+        Model and data.
+    table : pandas.DataFrame
+        Index estimator; columns ``log_evidence``, ``std_error`` (nats; ``nan`` where the estimator
+        has none), ``occam_factor`` and ``reason``.
+    fit : float
+        Log-likelihood at the posterior mode, nats (marginal over declared random effects).
+    expected_fit : float
+        Posterior mean of the log-likelihood, nats; ``nan`` without draws.
+    information : float
+        Kullback-Leibler divergence of the posterior from the prior, nats: ``expected_fit`` less
+        the evidence; ``nan`` without draws.
+    num_observations : int
+        N.
+    tempering : Tempering or None
+        The run of sequential Monte Carlo.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"log_evidence": [-9.0, -9.2], "std_error": [np.nan, 0.1],
+    ...                       "occam_factor": [2.0, 2.2], "reason": ["", ""]},
+    ...                      index=["Laplace", "bridge sampling"])
+    >>> found = Evidence(name="m-d", table=table, fit=-7.0, expected_fit=-7.5, information=1.7,
+    ...                  num_observations=3, tempering=None)
+    >>> found.best, found.log_evidence
+    ('bridge sampling', -9.2)
+    """
+
+    name: str
+    table: pd.DataFrame
+    fit: float
+    expected_fit: float
+    information: float
+    num_observations: int
+    tempering: Tempering | None
+
+    @property
+    def best(self) -> str:
+        """The most exact estimator that has a value ("" when none has)."""
+        known = self.table["log_evidence"].notna()
+        return next((e for e in _TRUST if known.get(e, False)), "")
+
+    @property
+    def log_evidence(self) -> float:
+        """Value of the best estimator, nats; ``nan`` when there is none."""
+        return float(self.table["log_evidence"].get(self.best, np.nan))
+
+    @property
+    def std_error(self) -> float:
+        """Its standard error, nats."""
+        return float(self.table["std_error"].get(self.best, np.nan))
+
+    @property
+    def trusted(self) -> bool:
+        """Whether there is a value, and no two estimators differ by more than their errors."""
+        return bool(self.best) and not _disagreements(self.table)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the numbers say."""
+        if not self.best:
+            return ("No estimator of the evidence has a value: the table says why.",)
+        said = [
+            f"The log evidence is {self.log_evidence:.4g} nats ({self.best}): a fit of "
+            f"{self.fit:.4g} at the posterior mode less an Occam factor of "
+            f"{self.fit - self.log_evidence:.3g}."
+        ]
+        if np.isfinite(self.information):
+            said.append(
+                f"The data tell {self.information:.3g} nats about the parameters (divergence of "
+                "the posterior from the prior)."
+            )
+        return (*said, *_disagreements(self.table))
+
+
+def _disagreements(table: pd.DataFrame) -> list[str]:
+    """A sentence for each pair of estimators with errors that differ by more than they allow."""
+    known = table[table["std_error"].notna() & table["log_evidence"].notna()]
+    said = []
+    for i, a in enumerate(known.index):
+        for b in known.index[i + 1 :]:
+            apart = float(known.loc[a, "log_evidence"] - known.loc[b, "log_evidence"])
+            error = float(np.hypot(known.loc[a, "std_error"], known.loc[b, "std_error"]))
+            if abs(apart) > _APART * error + 1e-6:
+                said.append(
+                    f"{a} and {b} differ by {abs(apart):.3g} nats, {abs(apart) / error:.2g} "
+                    f"standard errors (limit {_APART:g}): one of them missed a part of the "
+                    "posterior, or the random effects are not normal; believe neither."
+                )
+    return said
+
+
+def evidence(
+    model: Model | Callable[..., Any] | Density,
+    data: Any = None,
+    *,
+    seed: int = 0,
+    quick: bool = False,
+    estimators: tuple[Estimator, ...] = get_args(Estimator),
+    laplace: ModeFit | None = None,
+    nuts: DrawsFit | None = None,
+    on_stage: Callable[[str], None] | None = None,
+    progress: Callable[[Any], None] | None = None,
+) -> Evidence:
+    r"""Estimate the log marginal likelihood of a model.
+
+    Parameters
+    ----------
+    model : Model, callable or Density
+        A model, any plain NumPyro function, or a density already read.
+    data : Dataset or mapping, optional
+        Values by argument name (not for a Density).
+    seed : int
+        One seed, split between the estimators.
+    quick : bool
+        Fewer draws and particles.
+    estimators : tuple of str
+        Which of ``Laplace``, ``quadrature``, ``bridge sampling``, ``sequential Monte Carlo``.
+    laplace, nuts : ModeFit, DrawsFit, optional
+        Fits of the same model; made when not given and needed.
+    on_stage, progress : callable, optional
+        Called with the name of what begins, and with the progress of each chain.
+
+    Returns
+    -------
+    Evidence
+        An estimator that does not apply has ``nan`` and its reason.
+
+    Raises
+    ------
+    UsageError
+        For an unknown estimator.
+
+    Notes
+    -----
+    Every normalising constant of the priors counts. With an improper prior the evidence has an
+    arbitrary constant, and only differences between models that share the prior mean anything.
+
+    Examples
+    --------
+    One observation of variance 1 under a normal prior of variance 1 has the evidence N(0, 2):
+
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def normal(y=None):
+    ...     mu = numpyro.sample("mu", dist.Normal(0, 1))
+    ...     numpyro.sample("y", dist.Normal(mu, 1), obs=y)
+    >>> found = evidence(normal, {"y": 1.0}, estimators=("Laplace", "quadrature"))
+    >>> found.table["log_evidence"].round(6).to_dict()
+    {'Laplace': -1.515512, 'quadrature': -1.515512}
+    """
+    unknown = [e for e in estimators if e not in get_args(Estimator)]
+    if unknown:
+        raise UsageError(
+            f"estimators expects some of {', '.join(get_args(Estimator))}; got '{unknown[0]}'"
+        )
+    density = model if isinstance(model, Density) else read_density(model, data)
+    tell = on_stage or (lambda _: None)
+    keys = jax.random.split(jax.random.key(seed), 2)
+    tell("Laplace")
+    mode = laplace if laplace is not None else fit_laplace(density, seed=seed)
+    found: dict[str, LogIntegral] = {}
+    if "Laplace" in estimators:
+        found["Laplace"] = _laplace(mode)
+    if "quadrature" in estimators:
+        found["quadrature"] = _quadrature(density, mode)
+    expected_fit, run = np.nan, None
+    if "bridge sampling" in estimators:
+        steps, kept = (400, 500) if quick else (1000, 1000)
+        draws = nuts
+        if draws is None:
+            tell("NUTS")
+            draws = fit_nuts(
+                density,
+                seed=seed,
+                num_warmup=steps,
+                num_samples=kept,
+                laplace=mode,
+                progress=progress,
+            )
+        rng = np.random.default_rng(np.asarray(jax.random.bits(keys[0], (4,))))
+        found["bridge sampling"], expected_fit = _bridge(density, draws, rng)
+    if "sequential Monte Carlo" in estimators:
+        tell("sequential Monte Carlo")
+        found["sequential Monte Carlo"], run = _smc(density, keys[1], 128 if quick else 400)
+    fit = float(mode.log_terms.log_likelihood)
+    table = pd.DataFrame(
+        {
+            "log_evidence": [x.value for x in found.values()],
+            "std_error": [x.std_error for x in found.values()],
+            "occam_factor": [fit - x.value for x in found.values()],
+            "reason": [x.reason for x in found.values()],
+        },
+        index=pd.Index(list(found), name="estimator"),
+    )
+    bare = Evidence(
+        name=f"{density.model.name}-{density.data.name}",
+        table=table,
+        fit=fit,
+        expected_fit=expected_fit,
+        information=np.nan,
+        num_observations=density.num_observations,
+        tempering=run,
+    )
+    return Evidence(**{**vars(bare), "information": expected_fit - bare.log_evidence})
+
+
+def _refused(reason: str) -> LogIntegral:
+    return LogIntegral(value=np.nan, std_error=np.nan, reason=reason)
+
+
+def _laplace(mode: ModeFit) -> LogIntegral:
+    if not mode.status.ok:
+        return _refused(mode.detail or mode.status.value)
+    half_log_det = 0.5 * np.linalg.slogdet(mode.information)[1]
+    value = mode.log_objective + 0.5 * mode.num_parameters * np.log(2 * np.pi) - half_log_det
+    return LogIntegral(
+        value=float(value), std_error=np.nan, reason="no error of its own: exact where normal"
+    )
+
+
+def _quadrature(density: Density, mode: ModeFit) -> LogIntegral:
+    objective = Objective(density=density, method="Laplace")
+    if objective.free.size > 2:
+        return _refused(f"expects one or two parameters; the model has {objective.free.size}")
+    if not mode.status.ok:
+        return _refused(mode.detail or mode.status.value)
+    program = jax.jit(jax.vmap(objective, in_axes=(0, None)))
+    covariance = mode.covariance[np.ix_(objective.free, objective.free)]
+    found = cubature(
+        lambda points: _in_batches(program, points, density.arrays),
+        mode.z[objective.free],
+        np.linalg.cholesky(covariance),
+    )
+    if objective.effects.size and not found.reason:
+        note = "random effects by Laplace's method: exact where normal"
+        return LogIntegral(value=found.value, std_error=found.std_error, reason=note)
+    return found
+
+
+def _in_batches(program: Callable[..., Any], points: np.ndarray, arrays: Any) -> np.ndarray:
+    """Values of a compiled function of a batch, at any number of points."""
+    padded = np.concatenate([points, np.repeat(points[:1], -len(points) % _BATCH, axis=0)])
+    blocks = padded.reshape(-1, _BATCH, points.shape[1])
+    return np.concatenate([np.asarray(program(jnp.asarray(b), arrays)) for b in blocks])[
+        : len(points)
+    ]
+
+
+def _bridge(
+    density: Density, draws: DrawsFit, rng: np.random.Generator
+) -> tuple[LogIntegral, float]:
+    """Bridge sampling, and the posterior mean of the log-likelihood."""
+    log_density, back, log_likelihood = _programs(density)
+    latent = {x.name: draws.samples[x.name] for x in density.latents}
+    flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in latent.items()}
+    z = np.asarray(back(flat, density.arrays))
+    fits = _in_batches(log_likelihood, z, density.arrays)
+    found = bridge_sampling(
+        lambda points: _in_batches(log_density, points, density.arrays),
+        z.reshape(*next(iter(latent.values())).shape[:2], -1),
+        rng,
+    )
+    if not draws.status.ok and not found.reason:
+        said = draws.detail or draws.status.value
+        found = LogIntegral(value=found.value, std_error=found.std_error, reason=f"NUTS: {said}")
+    return found, float(fits.mean())
+
+
+@lru_cache(maxsize=8)
+def _programs(density: Density) -> tuple[Any, Any, Any]:
+    """Compiled for batches: log density of z, z of constrained values, log-likelihood at z."""
+    log_density = jax.jit(
+        jax.vmap(lambda z, arrays: log_density_z(density, z, arrays), in_axes=(0, None))
+    )
+    back = jax.jit(
+        jax.vmap(lambda values, arrays: unconstrain(density, values, arrays), in_axes=(0, None))
+    )
+    log_likelihood = jax.jit(
+        jax.vmap(lambda z, arrays: density.log_terms(z, arrays).log_likelihood, in_axes=(0, None))
+    )
+    return log_density, back, log_likelihood
+
+
+def _smc(
+    density: Density, key: jax.Array, num_particles: int
+) -> tuple[LogIntegral, Tempering | None]:
+    try:
+        require_drawable_prior(density)
+    except ModelError as err:
+        return _refused(f"starts from the prior: {err}"), None
+    run = temper(density, key, num_islands=8, num_particles=num_particles)
+    if run.temperatures[-1] < 1:
+        return _refused(f"stopped at temperature {run.temperatures[-1]:.3g} of 1"), run
+    return LogIntegral(value=run.value, std_error=run.std_error), run
+
+
+def bayes_factors(
+    evidences: Mapping[str, Evidence], prior: Mapping[str, float] | None = None
+) -> pd.DataFrame:
+    r"""Compare models of the same observations by their evidence.
+
+    Parameters
+    ----------
+    evidences : mapping of str to Evidence
+        By the model's name.
+    prior : mapping of str to float, optional
+        Prior weight of each model; equal by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index model, best first: ``log_evidence``, ``std_error``, ``log_bayes_factor`` (of the
+        model against the best), ``weight`` (posterior probability), ``estimator``.
+
+    Raises
+    ------
+    UsageError
+        For fewer than two models, other numbers of observations, an evidence that is not known,
+        or prior weights that do not belong to the models.
+
+    Notes
+    -----
+    :math:`w_m \propto p(m) \, p(y \mid m)`; the weights say nothing of models that are not listed.
+
+    References
+    ----------
+    Kass and Raftery (1995), doi:10.1080/01621459.1995.10476572.
+
+    Examples
+    --------
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def at_zero(y=None):
+    ...     numpyro.sample("y", dist.Normal(0 * numpyro.sample("a", dist.Normal(0, 1)), 1), obs=y)
+    >>> def free(y=None):
+    ...     numpyro.sample("y", dist.Normal(numpyro.sample("a", dist.Normal(0, 1)), 1), obs=y)
+    >>> by = {m.__name__: evidence(m, {"y": 2.0}, estimators=("quadrature", "Laplace"))
+    ...       for m in (at_zero, free)}
+    >>> bayes_factors(by)["weight"].round(3).to_dict()
+    {'free': 0.658, 'at_zero': 0.342}
+    """
+    if len(evidences) < 2:
+        raise UsageError(f"bayes_factors expects two or more models; got {len(evidences)}")
+    sizes = {n: e.num_observations for n, e in evidences.items()}
+    if len(set(sizes.values())) > 1:
+        raise UsageError(f"bayes_factors expects models of the same observations; got N {sizes}")
+    blank = [n for n, e in evidences.items() if not e.best]
+    if blank:
+        raise UsageError(f"the evidence of model '{blank[0]}' is not known: its table says why")
+    if prior is not None and (set(prior) != set(evidences) or min(prior.values()) <= 0):
+        raise UsageError(
+            f"prior expects a positive weight for each of {', '.join(evidences)}; got {dict(prior)}"
+        )
+    table = pd.DataFrame(
+        {
+            "log_evidence": [e.log_evidence for e in evidences.values()],
+            "std_error": [e.std_error for e in evidences.values()],
+        },
+        index=pd.Index(list(evidences), name="model"),
+    )
+    table["log_bayes_factor"] = table["log_evidence"] - table["log_evidence"].max()
+    log_prior = np.log([1.0 if prior is None else prior[n] for n in evidences])
+    weight = np.exp(table["log_bayes_factor"] + log_prior)
+    table["weight"] = weight / weight.sum()
+    table["estimator"] = [e.best for e in evidences.values()]
+    return table.sort_values("log_evidence", ascending=False)
