@@ -54,7 +54,7 @@ def mlp_regression(
     hidden : sequence of int, optional
         Units of each hidden layer.
     activation : str, optional
-        One of ``relu``, ``sigmoid``, ``softplus``, ``tanh``.
+        One of ``identity``, ``relu``, ``sigmoid``, ``softplus``, ``tanh``.
     prior_scale : float, optional
         The factor omega: larger means steeper functions.
     grid : int, optional

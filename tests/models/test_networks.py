@@ -125,7 +125,7 @@ def test_two_classes_need_no_num_classes():
 
 @pytest.mark.parametrize("factory", [mlp_regression, mlp_classifier])
 def test_unknown_activation_is_refused(factory):
-    with pytest.raises(ModelError, match="expects one of relu, .*, tanh; got 'step'"):
+    with pytest.raises(ModelError, match="expects one of identity, .*, tanh; got 'step'"):
         factory(activation="step")
 
 
