@@ -26,6 +26,7 @@ _HOME = {
     "Dataset": "data",
     "list_datasets": "data",
     "load_dataset": "data",
+    "load_splits": "data",
     "read_table": "data",
     "FormulaModel": "model",
     "Model": "model",

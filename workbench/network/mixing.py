@@ -26,7 +26,6 @@ import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit import DrawsFit
-from workbench.model.binding import as_dataset
 from workbench.model.labels import scalar_labels
 from workbench.network.reading import Network, read_network
 from workbench.network.symmetry import Symmetry, align, find_symmetry
@@ -141,7 +140,7 @@ def mixing_of_draws(
     flat = {k: np.reshape(v, (-1, *v.shape[2:])) for k, v in draws.items()}
     weights = {k: flat[k] for k in network.weight_names}
     moved = align(symmetry, weights, np.ravel(log_density))
-    points = default_grid(network) if grid is None else _inputs(network, grid)
+    points = default_grid(network) if grid is None else network.rows_of(grid)
     at_data = {k: v[_spread(len(v))] for k, v in network.rows.items()}
     functions = [network.outputs_of_draws(flat, rows) for rows in (at_data, points)]
     columns = {
@@ -198,13 +197,6 @@ def default_grid(network: Network, num: int = 20) -> dict[str, np.ndarray]:
         beyond = 0.2 * (high[j] - low[j])
         rows[k * each : (k + 1) * each, j] = np.linspace(low[j] - beyond, high[j] + beyond, each)
     return {"x": rows}
-
-
-def _inputs(network: Network, grid: Any) -> dict[str, np.ndarray]:
-    """The rows of a grid that the model takes."""
-    inputs = as_dataset(grid).inputs
-    needed = set(network.rows) - set(network.density.observed_arguments)
-    return {k: np.asarray(inputs[k]) for k in needed}
 
 
 def _spread(number: int) -> np.ndarray:

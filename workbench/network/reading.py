@@ -30,6 +30,8 @@ from numpyro import handlers
 
 from workbench.errors import ModelError
 from workbench.model import Density, Model, read_density
+from workbench.model.binding import as_dataset
+from workbench.model.density import Latent
 from workbench.model.evaluation import family
 from workbench.model.sites import bare
 
@@ -95,6 +97,12 @@ class Network:
         name = next(k for k in self.density.observed_arguments if k in self.rows)
         return self.rows[name]
 
+    def rows_of(self, data: Any) -> dict[str, np.ndarray]:
+        """The row-wise inputs of a Dataset, or of a mapping from arguments to values."""
+        inputs = as_dataset(data).inputs
+        needed = [k for k in self.rows if k not in self.density.observed_arguments]
+        return {k: np.asarray(inputs[k]) for k in needed}
+
     def without_observations(self, rows: Mapping[str, Any]) -> dict[str, Any]:
         """Rows whose observations are unknown, so that any number of them can be evaluated."""
         return {**rows, **dict.fromkeys(self.density.observed_arguments)}
@@ -149,6 +157,13 @@ class Network:
             )
             for name in self.weight_names
         }
+
+    @property
+    def noise(self) -> Latent | None:
+        """The latent site that is the sd of constant Normal noise, if the model has one."""
+        rest = [x for x in self.density.latents if x.name not in self.weight_names]
+        sole = len(rest) == 1 and rest[0].stop - rest[0].start == 1 and rest[0].scale == "log"
+        return rest[0] if self.family == "Normal" and sole else None
 
     def prior_sd(self) -> np.ndarray:
         """Prior sd of each weight, in the order of ``positions``.
@@ -240,6 +255,39 @@ def read_network(model: Model | Callable[..., Any] | Density, data: Any = None) 
         widths=tuple(widths),
         rows=rows,
     )
+
+
+def random_start(network: Network, rng: np.random.Generator) -> np.ndarray:
+    """Draw weights to start from, of the size of standardised data whatever the prior.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    rng : numpy.random.Generator
+        Random numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        Unconstrained point, shape (D,): weights Normal with variance one over fan-in plus one
+        (the bias is an input); the sd of constant Normal noise at half that of the observations;
+        other coordinates at zero.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> from models.mlp_regression import MODEL
+    >>> random_start(read_network(MODEL, wb.load_dataset("nile")), np.random.default_rng(0)).shape
+    (14,)
+    """
+    z = np.zeros(network.density.size)
+    fan_in = np.array(network.widths)[network.layers]
+    z[network.positions] = rng.normal(size=fan_in.size) / np.sqrt(fan_in + 1.0)
+    noise = network.noise
+    if noise is not None:
+        z[noise.start] = np.log(0.5 * np.std(network.observations) or 1.0)
+    return z
 
 
 def output_information(kind: str, outputs: jax.Array) -> jax.Array:
