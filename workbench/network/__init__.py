@@ -1,5 +1,6 @@
 """Networks: symmetries of their weights, and methods compared by what they predict."""
 
+from workbench.network.collapse import NetworkDraws, fit_network_nuts
 from workbench.network.contest import Answer, Contest, hold_contest
 from workbench.network.laplace import NetworkLaplace, fit_network_laplace
 from workbench.network.methods import by_laplace, by_mode, by_nuts, by_training
@@ -18,6 +19,7 @@ __all__ = [
     "Mixing",
     "Network",
     "NetworkLaplace",
+    "NetworkDraws",
     "NormalMixture",
     "Symmetry",
     "TrainedNetwork",
@@ -28,6 +30,7 @@ __all__ = [
     "by_training",
     "find_symmetry",
     "fit_network_laplace",
+    "fit_network_nuts",
     "fit_temperature",
     "hold_contest",
     "network_mixing",

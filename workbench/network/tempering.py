@@ -12,6 +12,7 @@ tempered in the model's own parameters; the Jacobian of NUTS's coordinates is no
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -19,6 +20,7 @@ from typing import Any, Literal, get_args
 from numpyro.primitives import Messenger
 
 from workbench.errors import UsageError
+from workbench.fit.provenance import model_fingerprint
 from workbench.model import Model, as_model
 
 Part = Literal["likelihood", "joint"]
@@ -30,8 +32,6 @@ class _Tempered(Messenger):
     def __init__(self, fn: Callable[..., Any], power: float, part: Part) -> None:
         super().__init__(fn)
         self.power, self.part = power, part
-        # fingerprints read this: the source alone does not know the temperature
-        self.__doc__ = f"{(fn.__doc__ or '').strip()} Power {power:.17g} of the {part}."
 
     def process_message(self, msg: Any) -> None:
         if msg["type"] == "sample" and (self.part == "joint" or msg["is_observed"]):
@@ -86,5 +86,12 @@ def tempered(
         raise UsageError(f"temperature expects a positive number; got {temperature}")
     if part not in get_args(Part):
         raise UsageError(f"part expects one of {', '.join(get_args(Part))}; got '{part}'")
-    plain = as_model(model)
-    return replace(plain, fn=_Tempered(plain.fn, 1 / temperature, part))
+    plain, power = as_model(model), 1 / temperature
+
+    def fn(*args: Any, **kwargs: Any) -> Any:
+        return _Tempered(plain.fn, power, part)(*args, **kwargs)
+
+    fn.__signature__ = inspect.signature(plain.fn)  # pyright: ignore[reportFunctionMemberAccess]
+    # what sets this function apart from others of the same source, for fingerprints
+    fn.__doc__ = f"{part} to the power {power:.17g}: {model_fingerprint(plain.fn)}"
+    return replace(plain, fn=fn)
