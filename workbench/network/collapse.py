@@ -115,7 +115,7 @@ def fit_network_nuts(
     num_warmup: int = 1000,
     num_samples: int = 1000,
     num_chains: int = 4,
-    target_accept_prob: float = 0.8,
+    target_accept_prob: float = 0.7,
     max_tree_depth: int = 10,
     progress: Callable[[Progress], None] | None = None,
 ) -> NetworkDraws:
