@@ -16,7 +16,7 @@ PACKAGE = Path(workbench.__file__).parent
 
 # from upstream to downstream; a file imports from its own room and those before it
 ROOMS = [
-    "errors", "data", "model", "fit", "network", "comparison", "study", "plot", "report", "store",
+    "errors", "data", "model", "fit", "comparison", "network", "study", "plot", "report", "store",
     "cli",
 ]  # fmt: skip
 # report and store are neighbours on one level: neither knows the other

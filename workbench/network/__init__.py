@@ -2,6 +2,7 @@
 
 from workbench.network.collapse import NetworkDraws, fit_network_nuts
 from workbench.network.contest import Answer, Contest, hold_contest
+from workbench.network.diagnosis import diagnose_network, prior_spread
 from workbench.network.laplace import NetworkLaplace, fit_network_laplace
 from workbench.network.methods import by_laplace, by_mode, by_nuts, by_training
 from workbench.network.mixing import Mixing, network_mixing
@@ -28,12 +29,14 @@ __all__ = [
     "by_mode",
     "by_nuts",
     "by_training",
+    "diagnose_network",
     "find_symmetry",
     "fit_network_laplace",
     "fit_network_nuts",
     "fit_temperature",
     "hold_contest",
     "network_mixing",
+    "prior_spread",
     "read_network",
     "reliability",
     "scaled_by_temperature",

@@ -51,6 +51,16 @@ class Mixing:
         What draws were aligned by.
     aligned : dict of str to numpy.ndarray
         Weights in one order of the units, shape (C, S, shape of the site).
+
+    Examples
+    --------
+    From :func:`network_mixing`; two chains in one function, the third in another:
+
+    >>> empty = pd.DataFrame()
+    >>> group = Symmetry(hidden=(2,), permutations=(True,), signs=(True,))
+    >>> Mixing(table=empty, terms=empty, mode_of_chain=pd.Series([0, 0, 1]), symmetry=group,
+    ...     aligned={}).num_modes
+    2
     """
 
     table: pd.DataFrame

@@ -10,6 +10,7 @@ from workbench.plot.distribution import densities, density
 from workbench.plot.estimates import forest
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
+from workbench.plot.networks import network_bands, reliability
 from workbench.plot.optimum import path, waterfall
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
@@ -30,11 +31,13 @@ __all__ = [
     "forest",
     "intervals",
     "ledger",
+    "network_bands",
     "overview",
     "pareto_k",
     "path",
     "predictive_check",
     "rank",
+    "reliability",
     "trace",
     "waterfall",
 ]
