@@ -17,6 +17,24 @@ the gradient of the log marginal density is
 
 computed with the density from one Cholesky factor of A, P by P.
 
+Measured on a 1-16-1 tanh network at 200 rows, 300 draws of 2 chains after 300 steps of warm-up:
+
+=========================================  ==============  ===================================
+over all weights or collapsed, acceptance  steps a draw    gradients an effective draw (least
+                                                           bulk or tail ESS of the function)
+=========================================  ==============  ===================================
+all, prior sds as the scale, 0.8           718             991
+all, sds of Laplace's approximation, 0.8   716             1123
+all, whitened by Laplace's, 0.8            1023 (bound)    1265
+collapsed, 0.8                             136             216
+collapsed, 0.6                             107             158
+collapsed, 0.6, at most 127 steps          104             166
+=========================================  ==============  ===================================
+
+A collapsed gradient costs about seven of the others there (47 against 7 microseconds; the gap
+closes as covariates and layers make the network itself dearer), so that the gain in time is small
+for the narrowest networks. One metric cannot help where the posterior is many copies of one hill.
+
 References
 ----------
 Liu (1994), "The collapsed Gibbs sampler", doi:10.1080/01621459.1994.10476829; Neal (1996),
@@ -137,7 +155,7 @@ def fit_network_nuts(
     Returns
     -------
     NetworkDraws
-        The posterior of :func:`workbench.fit_nuts`, in fewer and cheaper gradients.
+        The posterior of :func:`workbench.fit_nuts`, in fewer gradients.
 
     Raises
     ------

@@ -97,10 +97,11 @@ class NetworkLaplace:
     Examples
     --------
     >>> import workbench as wb
-    >>> from models.mlp_regression import MODEL
-    >>> fit = fit_network_laplace(MODEL, wb.load_dataset("nile"))
-    >>> fit.predict(wb.load_dataset("nile")).mean.shape
-    (100,)
+    >>> from models.mlp_regression import mlp_regression
+    >>> data = wb.load_dataset("nile")
+    >>> fit = fit_network_laplace(mlp_regression(hidden=()), data, structure="diagonal")
+    >>> fit.covariance.shape, fit.predict(data).mean.shape
+    ((2, 2), (100,))
     """
 
     network: Network

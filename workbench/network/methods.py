@@ -28,11 +28,8 @@ def by_mode(model: Model, *, penalised: bool, num_starts: int = 4) -> Method:
 
     Examples
     --------
-    >>> import workbench as wb
     >>> from models.mlp_regression import MODEL
-    >>> data = wb.load_dataset("nile").take(range(0, 100, 5))
-    >>> by_mode(MODEL, penalised=True, num_starts=1)(data, 0).predict(data).loc.shape
-    (1, 20)
+    >>> methods = {"MLE": by_mode(MODEL, penalised=False), "MAP": by_mode(MODEL, penalised=True)}
     """
 
     def method(train: Dataset, seed: int) -> Answer:
@@ -97,12 +94,8 @@ def by_nuts(
 
     Examples
     --------
-    >>> import workbench as wb
-    >>> from models.mlp_regression import mlp_regression
-    >>> data = wb.load_dataset("kidiq").take(range(0, 400, 20))
-    >>> method = by_nuts(mlp_regression(hidden=()), num_warmup=50, num_samples=20, num_chains=1)
-    >>> method(data, 0).predict(data).loc.shape
-    (20, 20)
+    >>> from models.mlp_regression import MODEL
+    >>> methods = {"NUTS": by_nuts(MODEL), "cold NUTS": by_nuts(MODEL, temperature=0.5)}
     """
 
     def method(train: Dataset, seed: int) -> Answer:

@@ -100,15 +100,16 @@ def network_mixing(fit: DrawsFit, *, grid: Any = None) -> Mixing:
 
     Examples
     --------
-    >>> import workbench as wb
-    >>> from models.mlp_regression import mlp_regression
-    >>> model, data = mlp_regression(hidden=(2,)), wb.load_dataset("nile").take(range(0, 100, 5))
-    >>> fit = wb.fit_nuts(model, data, num_warmup=100, num_samples=50, num_chains=2)
-    >>> made = network_mixing(fit)
-    >>> made.table.index.tolist()
-    ['weights', 'aligned weights', 'function at the data', 'function on a grid']
-    >>> made.symmetry.order  # two units: two orders, four signs
-    8
+    The draws of :func:`workbench.fit_nuts` are diagnosed by ``network_mixing(fit).table``.
+
+    >>> from types import SimpleNamespace
+    >>> from workbench.errors import WorkbenchError
+    >>> try:
+    ...     network_mixing(SimpleNamespace(density=None))
+    ... except WorkbenchError as error:
+    ...     print(error)
+    these draws were loaded without their model: expected load(path, model=...) before their
+    mixing can be diagnosed
     """
     if fit.density is None:
         raise FitError(
@@ -144,6 +145,20 @@ def mixing_of_draws(
     -------
     Mixing
         R-hat and ESS of the three forms, and the modes of the function.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> from models.mlp_regression import mlp_regression
+    >>> network = read_network(mlp_regression(hidden=(2,)), wb.load_dataset("nile"))
+    >>> rng = np.random.default_rng(0)
+    >>> draws = network.draws_of_z(0.1 * rng.normal(size=(40, network.density.size)))
+    >>> chains = {k: v.reshape(2, 20, *v.shape[1:]) for k, v in draws.items()}
+    >>> made = mixing_of_draws(network, chains, rng.normal(size=(2, 20)))
+    >>> made.table.index.tolist()
+    ['weights', 'aligned weights', 'function at the data', 'function on a grid']
+    >>> made.symmetry.order  # two units: two orders, four signs
+    8
     """
     chains, num = log_density.shape
     symmetry = find_symmetry(network)
