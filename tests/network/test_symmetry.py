@@ -161,6 +161,14 @@ def test_what_is_no_network_is_refused_in_a_sentence():
     with pytest.raises(ModelError, match="'linear' is no network: expected sites W1, b1"):
         read_network(MODEL, wb.load_dataset("kidiq"))
 
+    def closed():
+        numpyro.sample("W1", dist.Normal(0, 1).expand([2, 1]).to_event(2))
+        b1 = numpyro.sample("b1", dist.Normal(0, 1).expand([1]).to_event(1))
+        numpyro.sample("y", dist.Normal(b1[0], 1), obs=jnp.ones(3))
+
+    with pytest.raises(ModelError, match="'closed' expects its observations as an argument"):
+        read_network(closed)
+
     def torn(y=None):
         numpyro.sample("W1", dist.Normal(0, 1).expand([2, 3]).to_event(2))
         numpyro.sample("b1", dist.Normal(0, 1).expand([2]).to_event(1))

@@ -214,7 +214,7 @@ def fit_network_laplace(
     >>> from models.mlp_regression import mlp_regression
     >>> fit = fit_network_laplace(mlp_regression(hidden=()), wb.load_dataset("kidiq"))
     >>> fit.converged, round(fit.noise, 2)
-    (True, 18.12)
+    (True, 18.14)
     """
     _check(structure, precision, noise, num_starts)
     network = model if isinstance(model, Network) else read_network(model, data)

@@ -208,7 +208,7 @@ def read_network(model: Model | Callable[..., Any] | Density, data: Any = None) 
     ------
     ModelError
         When there are no such sites, their shapes do not chain, or the observations are not one
-        Normal, Bernoulli or Categorical site.
+        Normal, Bernoulli or Categorical site and an argument of the model.
 
     Examples
     --------
@@ -239,12 +239,17 @@ def read_network(model: Model | Callable[..., Any] | Density, data: Any = None) 
             f"network '{name}' expects one observed site, {', '.join(_FAMILIES[:-1])} or "
             f"{_FAMILIES[-1]}; got {', '.join(families) or 'none'}"
         )
+    if not density.observed_arguments:
+        raise ModelError(
+            f"network '{name}' expects its observations as an argument, so that other rows can be "
+            "predicted; got a model that holds them itself"
+        )
     kwargs = density.arguments.join()
     number = len(np.asarray(kwargs[density.observed_arguments[0]]))
     rows = {
         k: np.asarray(v)
         for k, v in kwargs.items()
-        if k in density.observed_arguments or density.data.dims.get(k, ("",))[0] == "obs"
+        if k in density.observed_arguments or _by_row(density, k, v, number)
     }
     if any(len(v) != number for v in rows.values()):
         raise ModelError(f"the rows of network '{name}' are of several lengths; expected one")
@@ -255,6 +260,12 @@ def read_network(model: Model | Callable[..., Any] | Density, data: Any = None) 
         widths=tuple(widths),
         rows=rows,
     )
+
+
+def _by_row(density: Density, name: str, value: Any, number: int) -> bool:
+    """Whether an argument has one entry per row: by its dimension, or by its length if unnamed."""
+    first = density.data.dims.get(name, ("",))[0]
+    return first == "obs" or (first == f"{name}_dim_0" and len(value) == number)
 
 
 def random_start(network: Network, rng: np.random.Generator) -> np.ndarray:
