@@ -11,7 +11,7 @@ from scipy import stats
 import workbench as wb
 from models.mlp_regression import mlp_regression
 from workbench.errors import FitError
-from workbench.network import fit_network_nuts, network_mixing, read_network
+from workbench.network import read_network
 from workbench.network.collapse import Collapsed, log_marginal
 
 STACK = wb.load_dataset("stackloss")
@@ -72,23 +72,3 @@ def test_noise_that_is_not_normal_is_refused():
 
     with pytest.raises(FitError, match="got family Categorical and 1 hidden layers: use fit_nuts"):
         Collapsed.of(read_network(MODEL, wb.load_dataset("iris")))
-
-
-@pytest.mark.slow
-def test_function_has_the_posterior_of_plain_nuts():
-    model, data = mlp_regression(hidden=(3,)), wb.load_dataset("nile").take(range(0, 100, 4))
-    made = fit_network_nuts(model, data, num_warmup=500, num_samples=1000, seed=1)
-    plain = wb.fit_nuts(model, data, num_warmup=500, num_samples=1000, seed=2)
-    mixing = made.mixing.table.loc["function at the data"]
-    assert mixing["r_hat"] < 1.02
-    network = made.network
-    flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in made.draws.items()}
-    theirs = {k: plain.samples[k].reshape(-1, *plain.samples[k].shape[2:]) for k in flat}
-    here, there = (network.outputs_of_draws(d, network.rows)[..., 0] for d in (flat, theirs))
-    ess = min(
-        mixing["ess_bulk"], network_mixing(plain).table.loc["function at the data", "ess_bulk"]
-    )
-    error = np.hypot(here.std(axis=0), there.std(axis=0)) / np.sqrt(ess)
-    # five Monte Carlo standard errors, at 25 rows
-    assert (np.abs(here.mean(axis=0) - there.mean(axis=0)) < 5 * error).all()
-    np.testing.assert_allclose(here.std(axis=0) / there.std(axis=0), 1.0, atol=5 / np.sqrt(ess))
