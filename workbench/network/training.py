@@ -166,7 +166,7 @@ def train_network(
     >>> from models.mlp_regression import MODEL
     >>> data = wb.load_dataset("nile")
     >>> made = train_network(MODEL, data, num_epochs=3, validation=0.2, optimiser="momentum")
-    >>> len(made.set_aside), made.history["epoch"].max()
+    >>> len(made.set_aside), int(made.history["epoch"].max())
     (20, 3)
     """
     _check(locals())
