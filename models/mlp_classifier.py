@@ -57,7 +57,7 @@ def mlp_classifier(
     hidden : sequence of int, optional
         Units of each hidden layer.
     activation : str, optional
-        One of ``relu``, ``sigmoid``, ``softplus``, ``tanh``.
+        One of ``identity``, ``relu``, ``sigmoid``, ``softplus``, ``tanh``.
     prior_scale : float, optional
         The factor omega: larger means sharper borders between the classes.
     rows : sequence of int, optional

@@ -16,7 +16,8 @@ PACKAGE = Path(workbench.__file__).parent
 
 # from upstream to downstream; a file imports from its own room and those before it
 ROOMS = [
-    "errors", "data", "model", "fit", "comparison", "study", "plot", "report", "store", "cli",
+    "errors", "data", "model", "fit", "comparison", "network", "study", "plot", "report", "store",
+    "cli",
 ]  # fmt: skip
 # report and store are neighbours on one level: neither knows the other
 BESIDE = {"report": {"store"}, "store": {"report"}}

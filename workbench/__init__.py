@@ -26,6 +26,7 @@ _HOME = {
     "Dataset": "data",
     "list_datasets": "data",
     "load_dataset": "data",
+    "load_splits": "data",
     "read_table": "data",
     "FormulaModel": "model",
     "Model": "model",
@@ -55,6 +56,18 @@ _HOME = {
     "Comparison": "comparison",
     "Finding": "comparison",
     "compare": "comparison",
+    "Contest": "network",
+    "Mixing": "network",
+    "NetworkDraws": "network",
+    "NetworkLaplace": "network",
+    "TrainedNetwork": "network",
+    "diagnose_network": "network",
+    "fit_network_laplace": "network",
+    "fit_network_nuts": "network",
+    "hold_contest": "network",
+    "network_mixing": "network",
+    "tempered": "network",
+    "train_network": "network",
     "Bootstrap": "study",
     "Calibration": "study",
     "Evidence": "study",
@@ -89,6 +102,7 @@ if TYPE_CHECKING:
     from workbench.errors import *
     from workbench.fit import *
     from workbench.model import *
+    from workbench.network import *
     from workbench.report import *
     from workbench.store import *
     from workbench.study import *

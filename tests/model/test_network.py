@@ -11,6 +11,7 @@ from workbench.errors import ModelError
 from workbench.model.network import activation_function, perceptron, sample_weights
 
 FORMULAS = {
+    "identity": lambda t: t,
     "relu": lambda t: np.maximum(t, 0),
     "sigmoid": lambda t: 1 / (1 + np.exp(-t)),
     "softplus": lambda t: np.log(1 + np.exp(t)),
@@ -31,7 +32,9 @@ def test_two_hidden_layers_are_the_formula(name, rng):
 
 
 def test_unknown_activation_is_refused():
-    with pytest.raises(ModelError, match="one of relu, sigmoid, softplus, tanh; got 'sin'"):
+    with pytest.raises(
+        ModelError, match="one of identity, relu, sigmoid, softplus, tanh; got 'sin'"
+    ):
         activation_function("sin")
 
 

@@ -12,6 +12,7 @@ from models.mlp_regression import mlp_regression
 from workbench.data import Dataset
 from workbench.errors import ModelError
 from workbench.model import read_density
+from workbench.network import read_network
 
 YEARS = np.linspace(1871.0, 1970.0, 12)
 ONE = {
@@ -65,6 +66,29 @@ def test_several_covariates_are_reported_at_rows():
     h0 = (TWO["x"][4] - TWO["x_mean"]) / TWO["x_scale"]
     f = np.tanh(h0 @ values["W1"] + values["b1"]) @ values["W2"] + values["b2"]
     np.testing.assert_allclose(found["f(x[4])"], f[0], rtol=1e-13)
+
+
+def test_noise_may_depend_on_the_input():
+    model = mlp_regression(hidden=(3,), grid=2, noise="input")
+    values = weights(1, 3, 2)
+    found = model.estimands(values, ONE)
+    assert list(found) == ["f(1871)", "f(1970)", "sigma(1871)", "sigma(1970)"]
+    h0 = (np.array([[1871.0], [1970]]) - YEARS.mean()) / YEARS.std()
+    f = np.tanh(h0 @ values["W1"] + values["b1"]) @ values["W2"] + values["b2"]
+    expected = [*(900 + 170 * f[:, 0]), *(170 * np.exp(f[:, 1]))]
+    np.testing.assert_allclose(list(found.values()), expected, rtol=1e-13)
+    # and the model's likelihood is that Normal
+    data = Dataset.from_arrays(inputs=ONE, observed={"y": YEARS / 2}, dims={"x": ("obs", "p")})
+    network = read_network(model, data)
+    assert network.noise is None
+    outputs = network.outputs_of_draws({k: v[None] for k, v in values.items()}, network.rows)[0]
+    np.testing.assert_allclose(outputs[[0, -1], 0], expected[:2], rtol=1e-12)
+    np.testing.assert_allclose(np.exp(outputs[[0, -1], 1]), expected[2:], rtol=1e-12)
+
+
+def test_unknown_noise_is_refused():
+    with pytest.raises(ModelError, match="noise expects one of constant, input; got 'none'"):
+        mlp_regression(noise="none")
 
 
 def test_class_probabilities_are_softmax_with_the_first_class_as_reference():
@@ -125,7 +149,7 @@ def test_two_classes_need_no_num_classes():
 
 @pytest.mark.parametrize("factory", [mlp_regression, mlp_classifier])
 def test_unknown_activation_is_refused(factory):
-    with pytest.raises(ModelError, match="expects one of relu, .*, tanh; got 'step'"):
+    with pytest.raises(ModelError, match="expects one of identity, .*, tanh; got 'step'"):
         factory(activation="step")
 
 

@@ -89,6 +89,49 @@ def load_dataset(name: str) -> Dataset:
     return _from_columns(frame, card)
 
 
+def load_splits(name: str) -> tuple[tuple[Dataset, Dataset], ...]:
+    """Return the standard splits of a built-in data set into training and test rows.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    tuple of (Dataset, Dataset)
+        The formula of the card is fitted to the training rows (their means, sds and levels) and
+        the test rows are coded as they are.
+
+    Raises
+    ------
+    DataError
+        If there is no such data set, or it has no standard splits.
+
+    Examples
+    --------
+    >>> splits = load_splits("energy")
+    >>> len(splits), splits[0][0].num_rows, splits[0][1].num_rows
+    (20, 691, 77)
+    """
+    _check(name)
+    folder = _folder() / "splits"
+    entry = folder / f"{name}.json"
+    if not entry.is_file():
+        known = sorted(x.name.removesuffix(".json") for x in folder.iterdir())
+        raise DataError(
+            f"data set '{name}' has no standard splits; expected one of {', '.join(known)}"
+        )
+    frame, card = load_frame(name), _card(name)
+    splits = []
+    for test in json.loads(entry.read_text(encoding="utf-8"))["test_index"]:
+        train = Dataset.from_frame(
+            frame.drop(index=test), formula=card.formula, name=name, card=card
+        )
+        splits.append((train, train.new(frame.iloc[test])))
+    return tuple(splits)
+
+
 def _from_columns(frame: pd.DataFrame, card: Card) -> Dataset:
     labels, observed = card.labels, card.observed
     if labels is None or observed is None:

@@ -31,6 +31,7 @@ import numpyro.distributions as dist
 from workbench.errors import ModelError
 
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "identity": lambda a: a,
     "relu": jax.nn.relu,
     "sigmoid": jax.nn.sigmoid,
     "softplus": jax.nn.softplus,
@@ -44,7 +45,7 @@ def activation_function(name: str) -> Callable[[jax.Array], jax.Array]:
     Parameters
     ----------
     name : str
-        One of ``relu``, ``sigmoid``, ``softplus``, ``tanh``.
+        One of ``identity``, ``relu``, ``sigmoid``, ``softplus``, ``tanh``.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def perceptron(weights: Mapping[str, Any], x: jax.Array, activation: str) -> jax
     x : jax.Array
         Standardised covariates, shape (N, P).
     activation : str
-        Of the hidden layers: one of ``relu``, ``sigmoid``, ``softplus``, ``tanh``.
+        Of the hidden layers: one of ``identity``, ``relu``, ``sigmoid``, ``softplus``, ``tanh``.
 
     Returns
     -------

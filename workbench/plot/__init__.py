@@ -13,6 +13,7 @@ from workbench.plot.evidence import evidence
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
 from workbench.plot.limits import limits
+from workbench.plot.networks import network_bands, reliability
 from workbench.plot.optimisers import optimisers
 from workbench.plot.optimum import path, waterfall
 from workbench.plot.penalties import penalties
@@ -38,6 +39,7 @@ __all__ = [
     "forest",
     "intervals",
     "ledger",
+    "network_bands",
     "overview",
     "pareto_k",
     "path",
@@ -49,6 +51,7 @@ __all__ = [
     "limits",
     "penalties",
     "bayes",
+    "reliability",
     "trace",
     "waterfall",
 ]

@@ -1,0 +1,113 @@
+"""Methods for small networks on the standard splits, beside the figures that were published.
+
+``main(["--data", "energy"])`` runs a few splits of a built-in set and a subset of methods that
+is quick on two cores; ``--full`` runs every split. ``--case DIR`` takes a folder with
+``data.csv`` (the response in its last column), ``splits.json`` and ``case.json`` instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import workbench as wb
+from models.mlp_classifier import mlp_classifier
+from models.mlp_regression import mlp_regression
+from workbench.network import by_laplace, by_mode, by_nuts, by_training, hold_contest
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+QUICK = ("laplace", "last layer", "adam", "ensemble")
+PUBLISHED = {"test_rmse": "rmse", "test_loglik": "log_score"}
+
+
+def methods_of(model: wb.Model, num_epochs: int) -> dict[str, Any]:
+    """Every method, by name; another one is another line."""
+    train = {"num_epochs": num_epochs, "learning_rate": 0.01}
+    nuts = {"num_warmup": 300, "num_samples": 300, "num_chains": 2}
+    return {
+        "laplace": by_laplace(model, precision="layer"),
+        "kronecker": by_laplace(model, "kronecker", precision="layer"),
+        "diagonal": by_laplace(model, "diagonal", precision="layer"),
+        "last layer": by_laplace(model, "last layer", precision="layer"),
+        "mle": by_mode(model, penalised=False),
+        "map": by_mode(model, penalised=True),
+        "adam": by_training(model, **train),
+        "adam, stopped": by_training(model, validation=0.1, penalty="none", **train),
+        "ensemble": by_training(model, num_members=5, **train),
+        "nuts": by_nuts(model, **nuts),
+        "cold nuts": by_nuts(model, temperature=0.5, **nuts),
+    }
+
+
+def read_case(folder: Path) -> tuple[list[tuple[wb.Dataset, wb.Dataset]], dict[str, Any]]:
+    """The splits and the facts of a reference case."""
+    case = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    frame = pd.read_csv(folder / "data.csv")
+    *x, y = frame.columns
+    found = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
+    tests = found["test_index"] if isinstance(found, dict) else [s["test"] for s in found]
+    splits = []
+    for rows in tests:
+        train = wb.Dataset.from_frame(
+            frame.drop(index=rows), formula=f"{y} ~ {' + '.join(x)}", name=case["name"]
+        )
+        splits.append((train, train.new(frame.iloc[rows])))
+    return splits, case
+
+
+def main(argv: list[str]) -> None:
+    """Run the contest and print its table."""
+    parser = argparse.ArgumentParser(prog="networks", description=__doc__)
+    parser.add_argument("--data", default="energy", help="built-in set with standard splits")
+    parser.add_argument("--case", type=Path, help="folder of a reference case instead")
+    parser.add_argument("--splits", type=int, default=2, help="number of splits")
+    parser.add_argument("--full", action="store_true", help="all splits")
+    parser.add_argument("--methods", default=",".join(QUICK), help="names, or 'all'")
+    parser.add_argument("--hidden", type=int, default=20, help="hidden units")
+    parser.add_argument("--epochs", type=int, default=400, help="epochs of stochastic training")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(argv)
+    if given.case is not None:
+        splits, case = read_case(given.case)
+    else:
+        splits = list(wb.load_splits(given.data))
+        known = REFERENCE / "uci_bnn" / given.data / "case.json"
+        case = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
+    splits = splits if given.full else splits[: given.splits]
+    classes = "num_classes" in splits[0][0].inputs
+    model = (mlp_classifier if classes else mlp_regression)(hidden=(given.hidden,))
+    every = methods_of(model, given.epochs)
+    names = list(every) if given.methods == "all" else given.methods.split(",")
+    made = hold_contest(
+        {name: every[name] for name in names},
+        splits,
+        seed=given.seed,
+        progress=lambda split, name: print(f"split {split}: {name}", file=sys.stderr, flush=True),
+    )
+    print(f"{len(splits)} splits, {given.hidden} hidden units; mean over splits")
+    print(made.table["mean"].unstack("score").loc[names].round(3).to_string())
+    print(f"\nless {names[0]}: mean difference (paired standard error)")
+    for score in ("log_score", "rmse", "crps", "accuracy"):
+        rows = made.table.xs(score, level="score") if score in made.by_split else None
+        for name, row in () if rows is None else rows.loc[names[1:]].iterrows():
+            print(f"  {score:10} {name:14} {row.difference:+.4f} ({row.paired_se:.4f})")
+    if case.get("published"):
+        print("\npublished (mean over all splits; spread as printed)")
+        for method, figures in case["published"].items():
+            cells = [
+                f"{ours} {figures[key]['mean']:.2f} ± {figures[key]['se_or_sd']:.2f}"
+                for key, ours in PUBLISHED.items()
+                if figures.get(key)
+            ]
+            print(f"  {method:50} {'   '.join(cells)}")
+    for _, row in made.by_split[made.by_split["note"] != ""].iterrows():
+        print(f"note: split {row['split']}, {row['method']}: {row['note']}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

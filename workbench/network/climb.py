@@ -1,0 +1,249 @@
+r"""Levenberg-Marquardt steps to a network's posterior mode, with its Gauss-Newton curvature.
+
+In weights over their prior sds, :math:`\tilde w`, with gradient g of the log posterior
+:math:`\log p(y \mid w) - \tfrac12 \sum_d \alpha_d \tilde w_d^2` and curvature
+:math:`H = C + \mathrm{diag}(\alpha)`,
+
+.. math:: \Delta = (H + \mu I)^{-1} g ;
+
+the damping μ falls after a step that wins and rises after one that does not (Marquardt 1963,
+doi:10.1137/0111030). Near the mode C is the exact Hessian, its eigenvalues by their size. The
+decrement :math:`g^\top H^{-1} g` is twice what is still to be won.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from workbench.network.reading import Network, output_information
+
+_NEAR = 1.0  # nats still to be won, below which the exact Hessian takes over
+_LARGEST = 1e12  # damping at which no step helps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expansion:
+    """A network at one point, to first order (N rows, K outputs, D' weights in prior sds).
+
+    Attributes
+    ----------
+    outputs : numpy.ndarray
+        Shape (N, K).
+    jacobian : numpy.ndarray
+        Of the outputs in the scaled weights, shape (N, K, D').
+    information : numpy.ndarray
+        Fisher information of the outputs, shape (N, K, K).
+    curvature : numpy.ndarray
+        Gauss-Newton matrix C, shape (D', D').
+    gradient : numpy.ndarray
+        Of the log-likelihood in the scaled weights, shape (D',).
+    log_likelihood : float
+        Nats.
+    """
+
+    outputs: np.ndarray
+    jacobian: np.ndarray
+    information: np.ndarray
+    curvature: np.ndarray
+    gradient: np.ndarray
+    log_likelihood: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Programs:
+    """Compiled functions of one network.
+
+    Attributes
+    ----------
+    network : Network
+        The network.
+    prior_sd : numpy.ndarray
+        Prior sd of each weight, shape (D',).
+    log_likelihood : callable
+        Of z and rows, a scalar.
+    jacobian : callable
+        Of z and rows: outputs, and their derivative in the weights (not scaled).
+    first_order : callable
+        Of z and rows: outputs, scaled Jacobian, information, curvature, gradient, log-likelihood.
+    hessian : callable
+        Of z and rows: Hessian of the log-likelihood in the weights (not scaled).
+    """
+
+    network: Network
+    prior_sd: np.ndarray
+    log_likelihood: Callable[..., Any]
+    jacobian: Callable[..., Any]
+    first_order: Callable[..., Any]
+    hessian: Callable[..., Any]
+
+    @classmethod
+    @lru_cache(maxsize=8)
+    def of(cls, network: Network) -> Programs:
+        """The programs of a network, made once."""
+        prior_sd, place = network.prior_sd(), jnp.asarray(network.positions)
+        unseen = network.density.observed_arguments
+
+        def jacobian(z: jax.Array, rows: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
+            values = network.density.constrain(z)
+
+            def outputs(w: jax.Array, row: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+                moved = {**values, **network.weights(z.at[place].set(w))}
+                eta = network.outputs(moved, {k: v[None] for k, v in row.items()})[0]
+                return eta, eta
+
+            # a row's outputs depend on that row alone
+            derivative = jax.jacrev(outputs, has_aux=True)
+            inputs = {k: v for k, v in rows.items() if k not in unseen}
+            J, eta = jax.vmap(lambda row: derivative(z[place], row))(inputs)
+            return eta, J
+
+        def total(z: jax.Array, rows: Mapping[str, Any]) -> jax.Array:
+            return jnp.sum(network.log_likelihood(z, rows))
+
+        def first_order(z: jax.Array, rows: Mapping[str, Any]) -> tuple[jax.Array, ...]:
+            value, gradient = jax.value_and_grad(total)(z, rows)
+            eta, J = jacobian(z, rows)
+            J = J * prior_sd
+            information = jax.vmap(lambda e: output_information(network.family, e))(eta)
+            half = jnp.einsum("nkl,nld->nkd", information, J)
+            C = jnp.einsum("nkd,nke->de", J, half)
+            return eta, J, information, C, gradient[place] * prior_sd, value
+
+        def hessian(z: jax.Array, rows: Mapping[str, Any]) -> jax.Array:
+            return jax.hessian(lambda w: total(z.at[place].set(w), rows))(z[place])
+
+        return cls(
+            network=network,
+            prior_sd=prior_sd,
+            log_likelihood=jax.jit(total),
+            jacobian=jax.jit(lambda z, rows: jacobian(z, rows)),
+            first_order=jax.jit(first_order),
+            hessian=jax.jit(hessian),
+        )
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        """Minus the Hessian of the log-likelihood in the scaled weights, shape (D', D')."""
+        exact = np.asarray(self.hessian(z, self.network.rows))
+        return -0.5 * (exact + exact.T) * np.outer(self.prior_sd, self.prior_sd)
+
+    def expand(self, z: np.ndarray, rows: Mapping[str, Any]) -> Expansion:
+        """The network at z to first order."""
+        eta, J, information, C, gradient, value = (np.asarray(x) for x in self.first_order(z, rows))
+        return Expansion(
+            outputs=eta,
+            jacobian=J,
+            information=information,
+            curvature=C,
+            gradient=gradient,
+            log_likelihood=float(value),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summit:
+    """Where a climb ended.
+
+    Attributes
+    ----------
+    z : numpy.ndarray
+        The point, shape (D,).
+    value : float
+        Log posterior without its constants, nats.
+    curvature, outputs : numpy.ndarray
+        As in :class:`Expansion`.
+    damping : float
+        To go on with.
+    num_steps : int
+        Evaluations of the Jacobian.
+    converged : bool
+        Whether the decrement was below the tolerance.
+    """
+
+    z: np.ndarray
+    value: float
+    curvature: np.ndarray
+    outputs: np.ndarray
+    damping: float
+    num_steps: int
+    converged: bool
+
+
+def climb(
+    programs: Programs,
+    z: np.ndarray,
+    alpha: np.ndarray,
+    *,
+    damping: float,
+    max_steps: int,
+    tolerance: float,
+) -> Summit:
+    """Climb to the mode of a network's weights, all other coordinates held.
+
+    Parameters
+    ----------
+    programs : Programs
+        Of the network.
+    z : numpy.ndarray
+        Where to begin, shape (D,).
+    alpha : numpy.ndarray
+        Prior precision of each layer, shape (L,).
+    damping : float
+        The first μ.
+    max_steps : int
+        Steps at most.
+    tolerance : float
+        Decrement below which the climb has converged, nats.
+
+    Returns
+    -------
+    Summit
+        The highest point reached.
+    """
+    network = programs.network
+    precision, place = alpha[network.layers], network.positions
+    z = z.copy()
+
+    def posterior(z: np.ndarray, log_likelihood: float) -> float:
+        return log_likelihood - 0.5 * float(precision @ (z[place] / programs.prior_sd) ** 2)
+
+    at = programs.expand(z, network.rows)
+    value, steps, near, converged = posterior(z, at.log_likelihood), 1, False, False
+    while True:
+        gradient = at.gradient - precision * z[place] / programs.prior_sd
+        H = programs.curvature(z) if near else at.curvature
+        size, vectors = np.linalg.eigh(H + np.diag(precision))
+        size, along = np.maximum(np.abs(size), 1e-10), vectors.T @ gradient
+        decrement = float(np.sum(along**2 / size))
+        # Gauss-Newton leaves out what the residuals add to the curvature, and ends slowly
+        near = decrement < _NEAR
+        converged = decrement < tolerance
+        if converged or steps >= max_steps or not np.isfinite(value):
+            break
+        trial = z
+        while trial is z and damping < _LARGEST:
+            moved = z.copy()
+            moved[place] += vectors @ (along / (size + damping)) * programs.prior_sd
+            won = posterior(moved, float(programs.log_likelihood(moved, network.rows))) > value
+            trial = moved if won else z
+            damping = max(damping / 4, 1e-10) if won else damping * 4
+        if trial is z:
+            break
+        z = trial
+        at = programs.expand(z, network.rows)
+        value, steps = posterior(z, at.log_likelihood), steps + 1
+    return Summit(
+        z=z,
+        value=value,
+        curvature=at.curvature,
+        outputs=at.outputs,
+        damping=min(damping, 1.0),
+        num_steps=steps,
+        converged=converged,
+    )

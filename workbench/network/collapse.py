@@ -1,0 +1,381 @@
+r"""NUTS for networks with Normal noise, the last layer integrated out exactly.
+
+Given the hidden weights and σ, the location is linear in the last layer, :math:`\mu = m + \Phi
+\tilde w` with :math:`\tilde w \sim N(0, I)` in prior sds, so that
+
+.. math:: y \mid \text{hidden}, \sigma \sim N(m,\ \sigma^2 I + \Phi \Phi^\top), \qquad
+          \tilde w \mid y, \text{hidden}, \sigma \sim N(\hat w,\ \sigma^2 A^{-1}), \qquad
+          A = \Phi^\top \Phi + \sigma^2 I, \quad \hat w = A^{-1} \Phi^\top (y - m) .
+
+NUTS runs over the hidden weights and log σ alone, and the last layer is drawn afterwards, one
+exact draw for each of NUTS's: the joint posterior of all weights, without the narrow ridges along
+which a unit's weights in and out compensate for each other. With :math:`e = y - m - \Phi \hat w`
+the gradient of the log marginal density is
+
+.. math:: \partial_\Phi = e \hat w^\top / \sigma^2 - \Phi A^{-1}, \qquad
+          \partial_\sigma = e^\top e / \sigma^3 - (N - P) / \sigma - \sigma\, \mathrm{tr} A^{-1},
+
+computed with the density from one Cholesky factor of A, P by P.
+
+Measured on a 1-16-1 tanh network at 200 rows, 300 draws of 2 chains after 300 steps of warm-up:
+
+=========================================  ==============  ===================================
+over all weights or collapsed, acceptance  steps a draw    gradients an effective draw (least
+                                                           bulk or tail ESS of the function)
+=========================================  ==============  ===================================
+all, prior sds as the scale, 0.8           718             991
+all, sds of Laplace's approximation, 0.8   716             1123
+all, whitened by Laplace's, 0.8            1023 (bound)    1265
+collapsed, 0.8                             136             216
+collapsed, 0.6                             107             158
+collapsed, 0.6, at most 127 steps          104             166
+=========================================  ==============  ===================================
+
+A collapsed gradient costs about seven of the others there (47 against 7 microseconds; the gap
+closes as covariates and layers make the network itself dearer), so that the gain in time is small
+for the narrowest networks. One metric cannot help where the posterior is many copies of one hill.
+
+References
+----------
+Liu (1994), "The collapsed Gibbs sampler", doi:10.1080/01621459.1994.10476829; Neal (1996),
+doi:10.1007/978-1-4612-0745-0 (chapter 3: HMC for networks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from numpyro import handlers
+
+from workbench.errors import FitError, UsageError
+from workbench.fit.provenance import Provenance, provenance, stopwatch
+from workbench.fit.sampler import Progress, sample_chains
+from workbench.model import Density, Model, read_density
+from workbench.network.mixing import Mixing, mixing_of_draws
+from workbench.network.prediction import Predictive, mixture_of_outputs
+from workbench.network.reading import Network, random_start, read_network
+
+_BATCH = 250  # draws of the last layer made at once
+_PREDICTIVE = 1000  # draws that predictions are averaged over, at most
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkDraws:
+    """Draws of all weights of a network (C chains, S draws).
+
+    Attributes
+    ----------
+    network : Network
+        The network.
+    draws : dict of str to numpy.ndarray
+        Every latent site, shape (C, S, shape of the site).
+    log_density : numpy.ndarray
+        Log density of the hidden weights and σ, the last layer integrated out, shape (C, S).
+    statistics : dict of str to numpy.ndarray
+        Sampler statistics, shape (C, S): ``n_steps, tree_depth, diverging, step_size, ...``.
+    provenance : Provenance
+        Versions, seed, time, settings.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> from models.mlp_regression import mlp_regression
+    >>> data = wb.load_dataset("nile").take(range(0, 100, 5))
+    >>> fit = fit_network_nuts(mlp_regression(hidden=(2,)), data,
+    ...     num_warmup=50, num_samples=20, num_chains=2)
+    >>> fit.draws["W2"].shape
+    (2, 20, 2, 1)
+    """
+
+    network: Network
+    draws: dict[str, np.ndarray]
+    log_density: np.ndarray
+    statistics: dict[str, np.ndarray]
+    provenance: Provenance
+
+    @cached_property
+    def mixing(self) -> Mixing:
+        """R-hat and ESS of weights, aligned weights and the function, and its modes."""
+        return mixing_of_draws(self.network, self.draws, self.log_density)
+
+    def predict(self, data: Any) -> Predictive:
+        """Posterior predictive distribution of some rows.
+
+        Parameters
+        ----------
+        data : Dataset or mapping
+            Rows to predict, by the names of the model's arguments.
+
+        Returns
+        -------
+        NormalMixture
+            Over at most 1000 draws, evenly spaced.
+        """
+        number = self.log_density.size
+        chosen = np.unique(np.linspace(0, number - 1, _PREDICTIVE).astype(int))
+        flat = {k: v.reshape(number, *v.shape[2:])[chosen] for k, v in self.draws.items()}
+        outputs = self.network.outputs_of_draws(flat, self.network.rows_of(data))
+        return mixture_of_outputs(self.network.family, outputs)
+
+
+def fit_network_nuts(
+    model: Model | Callable[..., Any] | Density | Network,
+    data: Any = None,
+    *,
+    seed: int = 0,
+    num_warmup: int = 1000,
+    num_samples: int = 1000,
+    num_chains: int = 4,
+    target_accept_prob: float = 0.7,
+    max_tree_depth: int = 10,
+    progress: Callable[[Progress], None] | None = None,
+) -> NetworkDraws:
+    """Draw from a network's posterior, its last layer integrated out.
+
+    Parameters
+    ----------
+    model : Model, callable, Density or Network
+        A network with hidden layers, Normal priors about 0 and constant Normal noise.
+    data : Dataset or mapping, optional
+        Values by argument name (for a model or a callable).
+    seed : int
+        One seed, split per stage and chain.
+    num_warmup, num_samples, num_chains, target_accept_prob, max_tree_depth
+        As in :func:`workbench.fit_nuts`.
+    progress : callable, optional
+        As in :func:`workbench.fit_nuts`.
+
+    Returns
+    -------
+    NetworkDraws
+        The posterior of :func:`workbench.fit_nuts`, in fewer gradients.
+
+    Raises
+    ------
+    FitError
+        When the model is not of that kind.
+    UsageError
+        When a number is not positive.
+
+    Examples
+    --------
+    See :class:`NetworkDraws`.
+
+    >>> import workbench as wb
+    >>> from models.mlp_classifier import MODEL
+    >>> try:
+    ...     fit_network_nuts(MODEL, wb.load_dataset("iris"))
+    ... except wb.WorkbenchError as error:
+    ...     print(error)
+    network 'mlp_classifier' expects hidden layers and constant Normal noise for its last layer
+    to be integrated out; got family Categorical and 1 hidden layers: use fit_nuts
+    """
+    for name, value in (
+        ("num_warmup", num_warmup),
+        ("num_samples", num_samples),
+        ("num_chains", num_chains),
+    ):
+        if value < 1:
+            raise UsageError(f"{name} expects a positive number; got {value}")
+    network = model if isinstance(model, Network) else read_network(model, data)
+    collapsed = Collapsed.of(network)
+    density = collapsed.density
+    rng = np.random.default_rng(seed)
+    keys = jax.random.split(jax.random.key(seed), 2)
+    with stopwatch() as seconds:
+        starts = np.stack([random_start(network, rng)[collapsed.kept] for _ in range(num_chains)])
+        scale = np.full(density.size, 1 / np.sqrt(2 * len(network.observations)))
+        scale[collapsed.hidden] = network.prior_sd()[: len(collapsed.hidden)]
+        chains = sample_chains(
+            density,
+            key=keys[0],
+            starts=starts / scale,
+            centre=np.zeros(density.size),
+            scale=scale,
+            num_warmup=num_warmup,
+            num_samples=num_samples,
+            target_accept_prob=target_accept_prob,
+            max_tree_depth=max_tree_depth,
+            chain_method="parallel",
+            progress=progress,
+        )
+        flat = collapsed.expand(chains.z.reshape(-1, density.size), keys[1])
+        elapsed = seconds()
+    shape = chains.z.shape[:2]
+    return NetworkDraws(
+        network=network,
+        draws={k: v.reshape(*shape, *v.shape[1:]) for k, v in flat.items()},
+        log_density=chains.statistics["lp"],
+        statistics=chains.statistics,
+        provenance=provenance(
+            network.density,
+            seed=seed,
+            seconds=elapsed,
+            settings={
+                "num_warmup": num_warmup,
+                "num_samples": shape[1],
+                "num_chains": num_chains,
+                "target_accept_prob": target_accept_prob,
+                "max_tree_depth": max_tree_depth,
+                "interrupted": chains.interrupted,
+            },
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Collapsed:
+    """A network's posterior without its last layer.
+
+    Attributes
+    ----------
+    network : Network
+        The network.
+    density : Density
+        Of the hidden weights and σ.
+    kept : numpy.ndarray
+        Their places in the network's z.
+    hidden : numpy.ndarray
+        Places of the hidden weights in this density's z, in the order of ``network.positions``.
+    last_sd : numpy.ndarray
+        Prior sds of the last layer, weights before the bias.
+    """
+
+    network: Network
+    density: Density
+    kept: np.ndarray
+    hidden: np.ndarray
+    last_sd: np.ndarray
+
+    @classmethod
+    def of(cls, network: Network) -> Collapsed:
+        """Integrate the last layer of a network out."""
+        name = network.density.model.name
+        if network.noise is None or network.num_layers < 2 or network.widths[-1] != 1:
+            raise FitError(
+                f"network '{name}' expects hidden layers and constant Normal noise for its last "
+                f"layer to be integrated out; got family {network.family} and "
+                f"{network.num_layers - 1} hidden layers: use fit_nuts"
+            )
+        last = network.weight_names[-2:]
+        last_sd = network.prior_sd()[network.layers == network.num_layers - 1]
+        latents = [x for x in network.density.latents if x.name not in last]
+        priors = network.density.evaluate(jnp.zeros(network.density.size)).distributions
+        y = jnp.asarray(network.observations)
+
+        def fn() -> None:
+            values = {x.name: numpyro.sample(x.name, priors[x.name]) for x in latents}
+            offset, design = _linear(network, values, last_sd)
+            sigma = values[network.noise.name]  # pyright: ignore[reportOptionalMemberAccess]
+            numpyro.factor("y", log_marginal(design, sigma, y - offset))
+
+        density = read_density(Model(name=f"{name} without its last layer", fn=fn))
+        before = {x.name: np.arange(x.start, x.stop) for x in network.density.latents}
+        here = {x.name: np.arange(x.start, x.stop) for x in density.latents}
+        return cls(
+            network=network,
+            density=density,
+            kept=np.concatenate([before[x.name] for x in density.latents]),
+            hidden=np.concatenate([here[n] for n in network.weight_names[:-2]]),
+            last_sd=last_sd,
+        )
+
+    def expand(self, z: np.ndarray, key: jax.Array) -> dict[str, np.ndarray]:
+        """Every latent site at draws of shape (S, D'), the last layer drawn given the others."""
+        network, y = self.network, jnp.asarray(self.network.observations)
+        W, b = network.weight_names[-2:]
+
+        def one(given: tuple[jax.Array, jax.Array]) -> dict[str, jax.Array]:
+            values = self.density.constrain(given[0])
+            offset, design = _linear(network, values, self.last_sd)
+            sigma = values[network.noise.name]  # pyright: ignore[reportOptionalMemberAccess]
+            L, mean = _solve(design, sigma, y - offset)
+            normal = jax.random.normal(given[1], mean.shape)
+            spread = jax.scipy.linalg.solve_triangular(L, normal, trans=1, lower=True)
+            w = (mean + sigma * spread) * self.last_sd
+            latent = {x.name: values[x.name] for x in self.density.latents}
+            return {**latent, W: w[:-1, None], b: w[-1:]}
+
+        keys = jax.random.split(key, len(z))
+        program = jax.jit(lambda z, k: jax.lax.map(one, (z, k), batch_size=_BATCH))
+        return {k: np.asarray(v) for k, v in program(jnp.asarray(z), keys).items()}
+
+
+def _linear(network: Network, values: Any, sd: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    """Location at a last layer of zeros, and its derivative in the last layer's prior sds."""
+    W, b = network.weight_names[-2:]
+    fan_in = network.widths[-2]
+
+    def location(w: jax.Array) -> jax.Array:
+        w = w * sd
+        moved = {**values, W: w[:fan_in, None], b: w[fan_in:]}
+        with handlers.block():  # this run of the model is no part of the one under way
+            return network.outputs(moved, network.rows)[:, 0]
+
+    zero = jnp.zeros(fan_in + 1)
+    return location(zero), jax.jacfwd(location)(zero)
+
+
+def _solve(design: jax.Array, sigma: jax.Array, r: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Cholesky factor of A, and the posterior mean of the last layer."""
+    A = design.T @ design + sigma**2 * jnp.eye(design.shape[1])
+    L = jnp.linalg.cholesky(A)
+    return L, jax.scipy.linalg.cho_solve((L, True), design.T @ r)
+
+
+@jax.custom_jvp
+def log_marginal(design: jax.Array, sigma: jax.Array, r: jax.Array) -> jax.Array:
+    r"""Log density of r under :math:`N(0, \sigma^2 I + \Phi \Phi^\top)`, with its own gradient.
+
+    Parameters
+    ----------
+    design : jax.Array
+        Φ, shape (N, P).
+    sigma : jax.Array
+        σ, a scalar.
+    r : jax.Array
+        Shape (N,).
+
+    Returns
+    -------
+    jax.Array
+        Nats.
+
+    Examples
+    --------
+    >>> round(float(log_marginal(jnp.zeros((2, 1)), jnp.asarray(1.0), jnp.zeros(2))), 6)
+    -1.837877
+    """
+    return _log_marginal(design, sigma, r)[0]
+
+
+def _log_marginal(
+    design: jax.Array, sigma: jax.Array, r: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The log density, the Cholesky factor, the posterior mean and the residual."""
+    number, size = design.shape
+    L, mean = _solve(design, sigma, r)
+    e = r - design @ mean
+    log_det = 2 * jnp.sum(jnp.log(jnp.diag(L))) + 2 * (number - size) * jnp.log(sigma)
+    value = -0.5 * (r @ e / sigma**2 + log_det + number * jnp.log(2 * jnp.pi))
+    return value, L, mean, e
+
+
+@log_marginal.defjvp
+def _derivative(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    design, sigma, r = primals
+    number, size = design.shape
+    value, L, mean, e = _log_marginal(*primals)
+    inverse = jax.scipy.linalg.cho_solve((L, True), jnp.eye(size))
+    by_design = jnp.outer(e, mean) / sigma**2 - design @ inverse
+    by_sigma = e @ e / sigma**3 - (number - size) / sigma - sigma * jnp.trace(inverse)
+    by_r = -e / sigma**2
+    d_design, d_sigma, d_r = tangents
+    return value, jnp.sum(by_design * d_design) + by_sigma * d_sigma + by_r @ d_r

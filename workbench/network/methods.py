@@ -1,0 +1,119 @@
+r"""The methods of a contest, one function each: from one model text to an answer.
+
+Plug-in maximum likelihood and posterior mode (L-BFGS on all rows), stochastic training, deep
+ensembles, Laplace's approximation in its four structures, and NUTS, of the posterior or of a
+tempered one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from workbench.data import Dataset
+from workbench.fit import fit_map, fit_mle, fit_nuts
+from workbench.model import Model
+from workbench.network.contest import Answer, Method
+from workbench.network.laplace import Structure, fit_network_laplace
+from workbench.network.prediction import Predictive, mixture_of_outputs
+from workbench.network.reading import Network, read_network
+from workbench.network.tempering import Part, tempered
+from workbench.network.training import train_network
+
+
+def by_mode(model: Model, *, penalised: bool, num_starts: int = 4) -> Method:
+    """Maximum likelihood, or the posterior mode, as a plug-in prediction.
+
+    Examples
+    --------
+    >>> from models.mlp_regression import MODEL
+    >>> methods = {"MLE": by_mode(MODEL, penalised=False), "MAP": by_mode(MODEL, penalised=True)}
+    """
+
+    def method(train: Dataset, seed: int) -> Answer:
+        fit = (fit_map if penalised else fit_mle)(model, train, seed=seed, num_starts=num_starts)
+        density = fit.require_density()
+        draws = {x.name: np.asarray(fit.values[x.name])[None] for x in density.latents}
+        network = read_network(density)
+        return Answer(
+            predict=lambda data: _predict(network, draws, data),
+            # a line search evaluates now and then more than once an iteration
+            num_gradients=float(fit.starts.iterations.sum()),
+            note=fit.detail,
+        )
+
+    return method
+
+
+def by_training(model: Model, **settings: Any) -> Method:
+    """Stochastic training; with ``num_members`` a deep ensemble.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> from models.mlp_regression import MODEL
+    >>> data = wb.load_dataset("nile").take(range(0, 100, 5))
+    >>> answer = by_training(MODEL, num_members=2, num_epochs=1, batch_size=10)(data, 0)
+    >>> answer.num_gradients  # two members, one pass each
+    2.0
+    """
+
+    def method(train: Dataset, seed: int) -> Answer:
+        fit = train_network(model, train, seed=seed, **settings)
+        return Answer(predict=fit.predict, num_gradients=fit.num_gradients)
+
+    return method
+
+
+def by_laplace(model: Model, structure: Structure = "full", **settings: Any) -> Method:
+    """Laplace's approximation, linearised, its prior tuned by the evidence.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> from models.mlp_regression import mlp_regression
+    >>> data = wb.load_dataset("kidiq")
+    >>> by_laplace(mlp_regression(hidden=()))(data, 0).note
+    ''
+    """
+
+    def method(train: Dataset, seed: int) -> Answer:
+        fit = fit_network_laplace(model, train, structure=structure, seed=seed, **settings)
+        note = "" if fit.converged else "the evidence had not settled after the last step"
+        return Answer(predict=fit.predict, num_gradients=float(fit.num_gradients), note=note)
+
+    return method
+
+
+def by_nuts(
+    model: Model, *, temperature: float = 1.0, part: Part = "likelihood", **settings: Any
+) -> Method:
+    """NUTS over all weights, of the posterior or of one tempered in its likelihood or joint.
+
+    Examples
+    --------
+    >>> from models.mlp_regression import MODEL
+    >>> methods = {"NUTS": by_nuts(MODEL), "cold NUTS": by_nuts(MODEL, temperature=0.5)}
+    """
+
+    def method(train: Dataset, seed: int) -> Answer:
+        sampled = model if temperature == 1.0 else tempered(model, temperature, part=part)
+        fit = fit_nuts(sampled, train, seed=seed, **settings)
+        network = read_network(model, train)
+        draws = fit.draws(jax.random.key(seed), min(1000, fit.sample_stats["lp"].size))
+        return Answer(
+            predict=lambda data: _predict(network, draws, data),
+            # the warm-up's steps are not kept: counted as if like the draws'
+            num_gradients=float(fit.sample_stats["n_steps"].sum())
+            * (1 + fit.provenance.settings["num_warmup"] / fit.sample_stats["lp"].shape[1]),
+            note=fit.detail,
+        )
+
+    return method
+
+
+def _predict(network: Network, draws: dict[str, np.ndarray], data: Any) -> Predictive:
+    outputs = network.outputs_of_draws(draws, network.rows_of(data))
+    return mixture_of_outputs(network.family, outputs)
