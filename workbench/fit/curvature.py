@@ -244,15 +244,23 @@ def run_off(curvature: Curvature, optimum: Optimum, span: np.ndarray) -> Curvatu
         off, inverted on a complement of the span. For a combination that vanishes on the span it
         is the same for every complement.
     """
-    directions = np.column_stack([span, curvature.null])
-    away = np.linalg.inv(optimum.scale) @ directions
-    left = np.linalg.qr(away, mode="complete")[0][:, directions.shape[1] :]
+    # far out the objective is flat to rounding along what runs off, which is not a null direction
+    to_w = np.linalg.inv(optimum.scale)
+    runs = np.linalg.qr(to_w @ span)[0]
+    beside = to_w @ curvature.null
+    beside = beside - runs @ (runs.T @ beside)
+    size = np.linalg.norm(to_w @ curvature.null, axis=0)
+    null = curvature.null[:, np.linalg.norm(beside, axis=0) > 1e-3 * size]
+    away = to_w @ np.column_stack([span, null])
+    left = np.linalg.qr(away, mode="complete")[0][:, away.shape[1] :]
     information = left.T @ optimum.information @ left
     covariance = np.full_like(curvature.covariance, np.nan)
     if np.isfinite(information).all() and np.linalg.eigvalsh(information).min(initial=1.0) > _NULL:
         basis = optimum.scale @ left
         covariance = basis @ np.linalg.solve(information, basis.T)
-    return replace(curvature, runaway=span, covariance=covariance, status=Status.UNBOUNDED)
+    return replace(
+        curvature, null=null, runaway=span, covariance=covariance, status=Status.UNBOUNDED
+    )
 
 
 def refusals(jacobian: np.ndarray, curvature: Curvature, labels: Sequence[str]) -> list[str]:

@@ -400,8 +400,8 @@ class ModeFit:
         >>> def counts(y=None):
         ...     mu = numpyro.sample("mu", dist.Gamma(1, 1))
         ...     numpyro.sample("y", dist.Poisson(mu), obs=y)
-        >>> fit_mle(counts, {"y": [2, 4, 4, 6]}).residuals("pearson").round(9).tolist()
-        [-1.0, 0.0, 0.0, 1.0]
+        >>> fit_mle(counts, {"y": [2, 6]}).residuals("pearson").round(9).tolist()
+        [-1.0, 1.0]
         """
         return residuals(self, kind, seed=seed)
 

@@ -53,7 +53,7 @@ def fit_mle(
         Seed of the random starts.
     num_starts : int, optional
         Number of starts; the first is the centre of the unconstrained space. By default 8, and 1
-        where the likelihood is known to have one maximum (choices and Poisson counts with
+        where ``starts`` is left as it is and the likelihood is known to have one maximum (choices and Poisson counts with
         predictors linear in the parameters on the canonical scale, normal regression; see
         :mod:`workbench.fit.concavity`).
     max_iterations : int
@@ -319,7 +319,7 @@ def _fit(
 ) -> ModeFit:
     density = objective.density
     if num_starts is None:
-        num_starts = 1 if one_maximum(objective) else _NUM_STARTS
+        num_starts = 1 if starts == "scales" and one_maximum(objective) else _NUM_STARTS
     if num_starts < 1:
         raise FitError(f"num_starts expects at least 1; got {num_starts}")
     if objective.free.size == 0:

@@ -55,8 +55,9 @@ import numpyro
 from numpyro import handlers
 
 from workbench.errors import FitError, UsageError
+from workbench.fit.kernel import Target, adaptation_clock, chain_programs
 from workbench.fit.provenance import Provenance, provenance, stopwatch
-from workbench.fit.sampler import Progress, sample_chains
+from workbench.fit.sampler import Progress, Sampler
 from workbench.model import Density, Model, read_density
 from workbench.network.mixing import Mixing, mixing_of_draws
 from workbench.network.prediction import Predictive, mixture_of_outputs
@@ -193,19 +194,21 @@ def fit_network_nuts(
         starts = np.stack([random_start(network, rng)[collapsed.kept] for _ in range(num_chains)])
         scale = np.full(density.size, 1 / np.sqrt(2 * len(network.observations)))
         scale[collapsed.hidden] = network.prior_sd()[: len(collapsed.hidden)]
-        chains = sample_chains(
-            density,
-            key=keys[0],
+        sampler = Sampler(
+            chain_programs(density, max_tree_depth, dense=False, num_vectorized=0),
+            keys=jax.random.split(keys[0], num_chains),
             starts=starts / scale,
-            centre=np.zeros(density.size),
-            scale=scale,
-            num_warmup=num_warmup,
-            num_samples=num_samples,
-            target_accept_prob=target_accept_prob,
-            max_tree_depth=max_tree_depth,
+            target=Target(
+                arrays=density.arrays,
+                centre=jnp.zeros(density.size),
+                scale=jnp.asarray(scale),
+                accept=jnp.asarray(target_accept_prob, dtype=float),
+            ),
+            clock=adaptation_clock(num_warmup),
             chain_method="parallel",
             progress=progress,
         )
+        chains = sampler.advance(num_samples)
         flat = collapsed.expand(chains.z.reshape(-1, density.size), keys[1])
         elapsed = seconds()
     shape = chains.z.shape[:2]
