@@ -53,9 +53,9 @@ def fit_mle(
         Seed of the random starts.
     num_starts : int, optional
         Number of starts; the first is the centre of the unconstrained space. By default 8, and 1
-        where ``starts`` is left as it is and the likelihood is known to have one maximum (choices and Poisson counts with
-        predictors linear in the parameters on the canonical scale, normal regression; see
-        :mod:`workbench.fit.concavity`).
+        where ``starts`` is left as it is and the likelihood is known to have one maximum (choices
+        and Poisson counts with predictors linear in the parameters on the canonical scale, normal
+        regression; see :mod:`workbench.fit.concavity`).
     max_iterations : int
         Bound on the L-BFGS iterations of each start.
     init : numpy.ndarray, optional
