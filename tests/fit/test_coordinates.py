@@ -92,6 +92,7 @@ def logistic(x: Any, y: Any = None) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 @pytest.mark.parametrize(
     ("model", "data"), [(LINEAR, "diabetes"), (POISSON, "epil")], ids=["linear", "Poisson"]
 )
@@ -100,6 +101,7 @@ def test_regressions_pass(model: Any, data: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_a_logistic_regression_passes(rng: np.random.Generator) -> None:
     x = rng.normal(size=(500, 5))
     found = gate(logistic, {"x": x, "y": rng.binomial(1, 1 / (1 + np.exp(-x[:, 0])))})
@@ -107,12 +109,14 @@ def test_a_logistic_regression_passes(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 @pytest.mark.parametrize("model", [funnel, centred], ids=["funnel", "centred hierarchy"])
 def test_hierarchies_are_kept_out(model: Callable[..., None]) -> None:
     assert not gate(model).whitened
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_a_network_is_kept_out() -> None:
     name = NETWORK.defaults["data"]
     assert not gate(NETWORK, wb.load_dataset(name)).whitened

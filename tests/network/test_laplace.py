@@ -90,7 +90,10 @@ def test_kronecker_is_exact_where_every_row_has_the_same_derivative(linear):
     assert kron.log_evidence == pytest.approx(full.log_evidence, rel=1e-10)
 
 
-@pytest.mark.parametrize("activation", ["identity", pytest.param("tanh", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "activation",
+    ["identity", pytest.param("tanh", marks=[pytest.mark.slow, pytest.mark.reference])],
+)
 def test_last_layer_is_bayesian_linear_regression_on_the_hidden_units(activation):
     network = read_network(mlp_regression(hidden=(3,), activation=activation), STACK)
     fit = fit_network_laplace(
@@ -110,6 +113,7 @@ def test_last_layer_is_bayesian_linear_regression_on_the_hidden_units(activation
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_one_row_makes_the_blocks_of_kronecker_and_full_the_same():
     """A sum of one product is the product of the sums."""
     network = read_network(mlp_regression(hidden=(2,)), STACK.take([3]))

@@ -36,6 +36,7 @@ def agrees(found: wb.Evidence, exact: float, within: float, error: float = 0.0) 
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_eight_schools():
     exact, frame = case("eight_schools_evidence")
     data = {"y": frame["y"].to_numpy(float), "sigma": frame["sigma"].to_numpy(float)}
@@ -55,6 +56,7 @@ def normal_regression(x: Any, y: Any = None) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_regression_without_intercept():
     exact, frame = case("sblrc_blr_evidence")
     data = {"x": frame.drop(columns="y").to_numpy(float), "y": frame["y"].to_numpy(float)}
@@ -71,6 +73,7 @@ def pine(x: Any, y: Any = None) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_radiata_pine_prefers_the_density_adjusted_for_resin():
     exact, frame = case("radiata_pine")
     found = {}
@@ -94,6 +97,7 @@ def logit(x: Any, y: Any = None) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 @pytest.mark.parametrize(
     ("model", "columns"),
     [("M1", ["npreg", "glu", "bmi", "ped"]), ("M2", ["npreg", "glu", "bmi", "ped", "age"])],
@@ -123,6 +127,7 @@ def factor(y: Any = None) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_exchange_rates_with_one_factor():
     exact, frame = case("exchange_rates_factor_k1")
     found = wb.evidence(
@@ -145,6 +150,7 @@ def difference(effect: Any) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_sleep_bayes_factors():
     exact, frame = case("sleep_jzs_ttest")
     scale = 1 / np.sqrt(2)

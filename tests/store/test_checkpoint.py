@@ -91,6 +91,7 @@ def test_a_killed_run_ends_with_the_draws_it_would_have_had(
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 @pytest.mark.parametrize("chunks", np.random.default_rng(4).integers(1, CHUNKS, size=10))
 def test_at_any_moment(script: Any, whole: wb.DrawsFit, tmp_path: Path, chunks: int) -> None:
     check(script, whole, tmp_path / "run", int(chunks))

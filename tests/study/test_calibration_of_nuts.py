@@ -15,7 +15,7 @@ import workbench as wb
 from workbench.fit import Status
 from workbench.model import Model
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.reference]
 
 GROUP = np.repeat(np.arange(8), 4)
 X = np.linspace(-2, 2, 24)

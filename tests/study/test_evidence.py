@@ -71,6 +71,7 @@ def test_bridge_sampling_is_right_within_its_own_error():
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_every_estimator_agrees_and_the_data_tell_the_divergence_from_the_prior(full):
     assert full.trusted
     assert list(full.table.index) == [
@@ -149,6 +150,7 @@ def test_the_picture_has_a_whisker_for_each_error(found):
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_temperatures_run_from_prior_to_posterior(full):
     run = full.tempering
     assert run.temperatures[0] == 0

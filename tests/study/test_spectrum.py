@@ -83,6 +83,7 @@ def test_the_picture_shows_every_share(found):
 
 
 @pytest.mark.slow
+@pytest.mark.reference
 def test_shares_add_up_to_p_loo_of_a_regular_model():
     from models.linear import MODEL
 
