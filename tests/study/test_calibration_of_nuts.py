@@ -88,7 +88,7 @@ SETTINGS = {"num_simulations": 60, "num_samples": 500, "seed": 1}
 # half a minute of CPU and more each: run by hand, but for the first
 @pytest.mark.parametrize(
     "name",
-    ["regression", *(pytest.param(n, marks=pytest.mark.reference) for n in list(CASES)[1:])],
+    list(CASES),
 )
 def test_fit_nuts_is_calibrated(name):
     model, data = CASES[name]
