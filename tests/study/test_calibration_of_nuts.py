@@ -85,11 +85,7 @@ CASES = {
 SETTINGS = {"num_simulations": 60, "num_samples": 500, "seed": 1}
 
 
-# half a minute of CPU and more each: run by hand, but for the first
-@pytest.mark.parametrize(
-    "name",
-    list(CASES),
-)
+@pytest.mark.parametrize("name", CASES)
 def test_fit_nuts_is_calibrated(name):
     model, data = CASES[name]
     found = wb.calibrate(model, data, **SETTINGS)
