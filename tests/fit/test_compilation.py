@@ -25,6 +25,12 @@ def scaled(y: Any = None) -> None:
     numpyro.sample("y", dist.Normal(UNIT * m, 1), obs=y)
 
 
+def levelled(y: Any = None) -> None:
+    """A mean that reads nothing around it."""
+    m = numpyro.sample("m", dist.Normal(0, 10))
+    numpyro.sample("y", dist.Normal(m, 1), obs=y)
+
+
 def levels(g: Any, y: Any = None) -> None:
     """Needs the values of g while it is traced."""
     m = numpyro.sample("m", dist.Normal(0, 10).expand([len(np.unique(g))]))
@@ -49,6 +55,17 @@ def test_a_variable_that_a_function_reads_is_part_of_it(monkeypatch: pytest.Monk
     monkeypatch.setitem(globals(), "UNIT", 4.0)
     assert first.params["m"] == pytest.approx(2.0, abs=1e-12)
     assert wb.fit_mle(scaled, {"y": [1.0, 3.0]}).params["m"] == pytest.approx(0.5, abs=1e-12)
+
+
+def test_a_variable_that_estimands_read_is_part_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_units(values: Any, inputs: Any) -> dict[str, Any]:
+        return {"t": UNIT * values["m"]}
+
+    model = wb.Model(name="levelled", fn=levelled, observed=("y",), estimands=in_units)
+    data = {"y": [1.0, 3.0]}
+    assert wb.fit_mle(model, data).params["t"] == pytest.approx(2.0, abs=1e-12)
+    monkeypatch.setitem(globals(), "UNIT", 4.0)
+    assert wb.fit_mle(model, data).params["t"] == pytest.approx(8.0, abs=1e-12)
 
 
 def test_data_that_are_compiled_in_are_part_of_the_program() -> None:

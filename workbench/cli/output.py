@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.comparison import Comparison
     from workbench.model import FormulaModel
     from workbench.study import Intervals
+    from workbench.study.instrument import Study
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -203,13 +204,13 @@ def print_intervals(made: Intervals, name: str) -> None:
     print_findings(made)
 
 
-def print_study(made: Any, instrument: str) -> None:
+def print_study(made: Study, instrument: str) -> None:
     """Print the table of a study, and what it says.
 
     Parameters
     ----------
-    made : object
-        With ``name``, ``table`` and ``sentences``.
+    made : Study
+        What an instrument gives.
     instrument : str
         Which instrument made it.
     """

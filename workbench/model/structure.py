@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
 from workbench.data import Dataset
 from workbench.model.provenance import constants_of
@@ -79,11 +80,12 @@ def twin_of(density: Density) -> Density:
     (True, (2,))
     """
     arguments, model = density.arguments, density.model
-    closed = density.traced
-    operations = hashlib.sha256(_ADDRESS.sub("", str(closed)).encode())
-    for value in constants_of(closed):
-        key = jnp.issubdtype(jnp.result_type(value), jax.dtypes.prng_key)
-        operations.update(np.asarray(jax.random.key_data(value) if key else value).tobytes())
+    operations = hashlib.sha256()
+    for closed in _traced(density):
+        operations.update(_ADDRESS.sub("", str(closed)).encode())
+        for value in constants_of(closed):
+            key = jnp.issubdtype(jnp.result_type(value), jax.dtypes.prng_key)
+            operations.update(np.asarray(jax.random.key_data(value) if key else value).tobytes())
     # data that programs hold: constants of the function, and what only estimands read
     beside = set(density.data.inputs) - set(arguments.join())
     held = arguments.static or (model.estimands is not None and bool(beside))
@@ -101,6 +103,17 @@ def twin_of(density: Density) -> Density:
     data = density.data if held else Dataset.from_arrays(name="none", inputs={}, observed={})
     bare = replace(density, data=data, arguments=arguments.without_values())
     return _first(_Structure(parts, bare))
+
+
+def _traced(density: Density) -> list[ClosedJaxpr]:
+    """The operations of the model, and of the estimands that it declares."""
+    if density.model.estimands is None:
+        return [density.traced]
+
+    def estimands(z: jax.Array, arrays: Any) -> dict[str, Any]:
+        return density.estimands(density.constrain(z, arrays), arrays)
+
+    return [density.traced, jax.make_jaxpr(estimands)(jnp.zeros(density.size), density.arrays)]
 
 
 def _same(fn: Any) -> Hashable:

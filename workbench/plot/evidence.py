@@ -42,7 +42,7 @@ def evidence(found: Evidence, *, axes: Any = None) -> np.ndarray:
     >>> table = pd.DataFrame({"log_evidence": [-9.0, -9.2], "std_error": [np.nan, 0.1],
     ...                       "occam_factor": [2.0, 2.2], "reason": ["", ""]},
     ...                      index=["Laplace", "bridge sampling"])
-    >>> found = Evidence(name="m-d", table=table, fit=-7.0, expected_fit=-7.5, information=1.7,
+    >>> found = Evidence(name="m-d", table=table, fit=-7.0, expected_fit=-7.5,
     ...                  num_observations=3, tempering=None)
     >>> [t.get_text() for t in evidence(found)[0, 0].get_yticklabels()]
     ['Laplace', 'bridge sampling']

@@ -40,6 +40,7 @@ from workbench.model import Density, Model, read_density
 from workbench.model.marginal import Marginal
 from workbench.study.cubature import cubature
 from workbench.study.evidence import evidence
+from workbench.study.instrument import require_regular, subject
 from workbench.study.refits import num_cases
 
 _REACH = 6.0  # posterior sds of the axis to each side
@@ -169,11 +170,7 @@ def bayes(
     tell = on_stage or (lambda _: None)
     tell("Laplace")
     mode = laplace if laplace is not None else fit_laplace(density, seed=seed)
-    if not mode.status.ok:
-        raise FitError(
-            f"bayes expects a regular posterior mode; that of model '{density.model.name}' is "
-            f"{mode.detail or mode.status.value}"
-        )
+    require_regular(mode, density, "bayes expects a regular posterior mode; that")
     labels = list(density.z_labels)
     last = int(density.coordinates("parameter")[-1])
     if coordinate is not None and coordinate not in labels:
@@ -199,7 +196,7 @@ def bayes(
     axis = _axis(density, mode, at, sd, 31 if quick else 121)
     tell("batches")
     return Bayes(
-        name=f"{density.model.name}-{density.data.name}",
+        name=subject(density),
         coordinate=labels[at],
         table=pd.DataFrame(rows).set_index("point"),
         axis=axis,

@@ -31,22 +31,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from workbench.errors import ModelError, UsageError
 from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
-from workbench.fit.kernel import log_density_z
+from workbench.fit.batches import batch_size, in_batches, log_densities
+from workbench.fit.compilation import compiled
 from workbench.fit.objective import Objective
 from workbench.model import Density, Model, read_density
 from workbench.model.latents import require_drawable_prior, unconstrain
 from workbench.study.bridge import LogIntegral, bridge_sampling
 from workbench.study.cubature import cubature
+from workbench.study.instrument import subject
 from workbench.study.tempering import Tempering, temper
 
 Estimator = Literal["Laplace", "quadrature", "bridge sampling", "sequential Monte Carlo"]
@@ -54,7 +54,6 @@ _TRUST: tuple[Estimator, ...] = (
     "quadrature", "bridge sampling", "sequential Monte Carlo", "Laplace"
 )  # fmt: skip
 _APART = 4.0  # standard errors between two estimators, above which they disagree
-_BATCH = 250  # points evaluated at once
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,9 +71,6 @@ class Evidence:
         Log-likelihood at the posterior mode, nats (marginal over declared random effects).
     expected_fit : float
         Posterior mean of the log-likelihood, nats; ``nan`` without draws.
-    information : float
-        Kullback-Leibler divergence of the posterior from the prior, nats: ``expected_fit`` less
-        the evidence; ``nan`` without draws.
     num_observations : int
         N.
     tempering : Tempering or None
@@ -85,8 +81,8 @@ class Evidence:
     >>> table = pd.DataFrame({"log_evidence": [-9.0, -9.2], "std_error": [np.nan, 0.1],
     ...                       "occam_factor": [2.0, 2.2], "reason": ["", ""]},
     ...                      index=["Laplace", "bridge sampling"])
-    >>> found = Evidence(name="m-d", table=table, fit=-7.0, expected_fit=-7.5, information=1.7,
-    ...                  num_observations=3, tempering=None)
+    >>> found = Evidence(name="m-d", table=table, fit=-7.0, expected_fit=-7.5, num_observations=3,
+    ...                  tempering=None)
     >>> found.best, found.log_evidence
     ('bridge sampling', -9.2)
     """
@@ -95,7 +91,6 @@ class Evidence:
     table: pd.DataFrame
     fit: float
     expected_fit: float
-    information: float
     num_observations: int
     tempering: Tempering | None
 
@@ -114,6 +109,11 @@ class Evidence:
     def std_error(self) -> float:
         """Its standard error, nats."""
         return float(self.table["std_error"].get(self.best, np.nan))
+
+    @property
+    def information(self) -> float:
+        """Divergence (Kullback-Leibler) of the posterior from the prior, nats; ``nan`` undrawn."""
+        return self.expected_fit - self.log_evidence
 
     @property
     def trusted(self) -> bool:
@@ -257,16 +257,14 @@ def evidence(
         },
         index=pd.Index(list(found), name="estimator"),
     )
-    bare = Evidence(
-        name=f"{density.model.name}-{density.data.name}",
+    return Evidence(
+        name=subject(density),
         table=table,
         fit=fit,
         expected_fit=expected_fit,
-        information=np.nan,
         num_observations=density.num_observations,
         tempering=run,
     )
-    return Evidence(**{**vars(bare), "information": expected_fit - bare.log_evidence})
 
 
 def _refused(reason: str) -> LogIntegral:
@@ -292,7 +290,7 @@ def _quadrature(density: Density, mode: ModeFit) -> LogIntegral:
     program = jax.jit(jax.vmap(objective, in_axes=(0, None)))
     covariance = mode.covariance[np.ix_(objective.free, objective.free)]
     found = cubature(
-        lambda points: _in_batches(program, points, density.arrays),
+        lambda points: _evaluate(density, program, points),
         mode.z[objective.free],
         np.linalg.cholesky(covariance),
     )
@@ -302,26 +300,17 @@ def _quadrature(density: Density, mode: ModeFit) -> LogIntegral:
     return found
 
 
-def _in_batches(program: Callable[..., Any], points: np.ndarray, arrays: Any) -> np.ndarray:
-    """Values of a compiled function of a batch, at any number of points."""
-    padded = np.concatenate([points, np.repeat(points[:1], -len(points) % _BATCH, axis=0)])
-    blocks = padded.reshape(-1, _BATCH, points.shape[1])
-    return np.concatenate([np.asarray(program(jnp.asarray(b), arrays)) for b in blocks])[
-        : len(points)
-    ]
-
-
 def _bridge(
     density: Density, draws: DrawsFit, rng: np.random.Generator
 ) -> tuple[LogIntegral, float]:
     """Bridge sampling, and the posterior mean of the log-likelihood."""
-    log_density, back, log_likelihood = _programs(density)
+    back, log_likelihood = _programs(density)
     latent = {x.name: draws.samples[x.name] for x in density.latents}
     flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in latent.items()}
     z = np.asarray(back(flat, density.arrays))
-    fits = _in_batches(log_likelihood, z, density.arrays)
+    fits = _evaluate(density, log_likelihood, z)
     found = bridge_sampling(
-        lambda points: _in_batches(log_density, points, density.arrays),
+        lambda points: _evaluate(density, log_densities(density), points),
         z.reshape(*next(iter(latent.values())).shape[:2], -1),
         rng,
     )
@@ -331,19 +320,21 @@ def _bridge(
     return found, float(fits.mean())
 
 
-@lru_cache(maxsize=8)
-def _programs(density: Density) -> tuple[Any, Any, Any]:
-    """Compiled for batches: log density of z, z of constrained values, log-likelihood at z."""
-    log_density = jax.jit(
-        jax.vmap(lambda z, arrays: log_density_z(density, z, arrays), in_axes=(0, None))
-    )
+def _evaluate(density: Density, program: Callable[..., Any], points: np.ndarray) -> np.ndarray:
+    """Values of a compiled function of a batch, at any number of points."""
+    return in_batches(lambda x: program(x, density.arrays), batch_size(density), points)
+
+
+@compiled
+def _programs(density: Density) -> tuple[Any, Any]:
+    """Compiled for batches: z of constrained values, log-likelihood at z."""
     back = jax.jit(
         jax.vmap(lambda values, arrays: unconstrain(density, values, arrays), in_axes=(0, None))
     )
     log_likelihood = jax.jit(
         jax.vmap(lambda z, arrays: density.log_terms(z, arrays).log_likelihood, in_axes=(0, None))
     )
-    return log_density, back, log_likelihood
+    return back, log_likelihood
 
 
 def _smc(

@@ -46,6 +46,7 @@ from workbench.fit.optimiser import lbfgs
 from workbench.fit.scaling import rescale
 from workbench.fit.terms import term_vector
 from workbench.model import Density, Model, read_density
+from workbench.study.instrument import require_regular, subject
 from workbench.study.refits import num_cases
 
 _FREEDOM = 5  # of the Student t
@@ -174,11 +175,9 @@ def limits(
     tell = on_stage or (lambda _: None)
     tell("MLE")
     best = mle if mle is not None else fit_mle(density, seed=seed)
-    if not best.status.ok:
-        raise FitError(
-            f"limits expects a regular maximum of the likelihood to tend to; that of model "
-            f"'{density.model.name}' is {best.detail or best.status.value}"
-        )
+    require_regular(
+        best, density, "limits expects a regular maximum of the likelihood to tend to; that"
+    )
     rng = np.random.default_rng(seed)
     num_orders = 4 if quick else 16
     least = min(max(5 * best.num_parameters, 10), rows)
@@ -217,7 +216,7 @@ def limits(
     # height + slope log n = log 0.05
     agree = float(np.exp((np.log(_AGREE) - height) / slope)) if slope < 0 else np.nan
     return Limits(
-        name=f"{density.model.name}-{density.data.name}",
+        name=subject(density),
         table=table,
         rates=pd.Series({limit: line[0] for limit, line in lines.items()}, name="rate"),
         agreement=agree,

@@ -39,10 +39,10 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from workbench.errors import FitError
 from workbench.fit import ModeFit, fit_mle
 from workbench.fit.objective import Objective
 from workbench.model import Density, Model, read_density
+from workbench.study.instrument import require_regular, subject
 
 _NEAR = 0.01  # standard errors from the maximum
 _START = 3.0  # standard errors from the maximum
@@ -192,12 +192,12 @@ def optimisers(
     tell = on_stage or (lambda _: None)
     tell("MLE")
     best = fit if fit is not None else fit_mle(density, seed=seed)
-    if not best.status.ok:
-        raise FitError(
-            f"optimisers expects a regular maximum; the {best.method} of model "
-            f"'{density.model.name}' is {best.detail or best.status.value} (another maximum can be "
-            "given: fit=fit_map(...))"
-        )
+    require_regular(
+        best,
+        density,
+        f"optimisers expects a regular maximum; the {best.method}",
+        " (another maximum can be given: fit=fit_map(...))",
+    )
     objective = Objective(density=density, method=best.method)
     unit = 1 / np.sqrt(np.diag(best.information))
     eigenvalues, axes = np.linalg.eigh(best.information * np.outer(unit, unit))
@@ -232,7 +232,7 @@ def optimisers(
     floor = 10 * np.sqrt(2e-15 * (1 + abs(least)))
     rows = [_row(m, r, _predicted(m, eigenvalues), floor) for m, r in made.items()]
     return Optimisers(
-        name=f"{density.model.name}-{density.data.name}",
+        name=subject(density),
         table=pd.DataFrame(rows).set_index("method"),
         runs=made,
         eigenvalues=eigenvalues,

@@ -41,6 +41,7 @@ from workbench.fit.optimiser import lbfgs
 from workbench.fit.scaling import rescale
 from workbench.fit.terms import term_vector
 from workbench.model import Density, Model, read_density
+from workbench.study.instrument import require_regular, subject
 from workbench.study.refits import num_cases
 from workbench.study.widths import can_widen, prior_scale, widened
 
@@ -176,11 +177,7 @@ def penalties(
     tell = on_stage or (lambda _: None)
     tell("MAP")
     best = fit if fit is not None else fit_map(density, seed=seed)
-    if not best.status.ok:
-        raise FitError(
-            f"penalties expects a regular posterior mode; that of model '{density.model.name}' is "
-            f"{best.detail or best.status.value}"
-        )
+    require_regular(best, density, "penalties expects a regular posterior mode; that")
     tell("widths")
     widths = np.geomspace(10**-2.0, 10**2.0, 7 if quick else 25)
     objective = Objective(density=density, method="MAP")
@@ -213,7 +210,7 @@ def penalties(
     path = pd.DataFrame(constrained["terms"], index=table.index, columns=best.estimates.index)
     path[~regular] = np.nan
     return Penalties(
-        name=f"{density.model.name}-{density.data.name}",
+        name=subject(density),
         sites=chosen,
         table=table,
         path=path,

@@ -43,6 +43,7 @@ from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
 from workbench.fit.kernel import log_density_z
 from workbench.model import Density, Model, read_density
+from workbench.study.instrument import require_regular, subject
 
 _DECIDED = 0.9  # share of the curvature
 
@@ -167,11 +168,7 @@ def spectrum(
     tell = on_stage or (lambda _: None)
     tell("Laplace")
     mode = laplace if laplace is not None else fit_laplace(density, seed=seed)
-    if not mode.status.ok:
-        raise FitError(
-            f"spectrum expects a regular posterior mode; that of model '{density.model.name}' is "
-            f"{mode.detail or mode.status.value}"
-        )
+    require_regular(mode, density, "spectrum expects a regular posterior mode; that")
     if nuts is None and not quick:
         tell("NUTS")
         nuts = fit_nuts(density, seed=seed, laplace=mode)
@@ -200,7 +197,7 @@ def spectrum(
         index=numbers,
     )
     return Spectrum(
-        name=f"{density.model.name}-{density.data.name}",
+        name=subject(density),
         table=table,
         directions=pd.DataFrame(
             vectors, index=pd.Index(labels, name="coordinate"), columns=numbers

@@ -21,7 +21,6 @@ Gelman and Meng (1998), doi:10.1214/ss/1028905934.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -29,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
 
+from workbench.fit.compilation import compiled
 from workbench.model import Density
 from workbench.model.latents import prior_z
 
@@ -183,7 +183,7 @@ def _root(z: np.ndarray) -> np.ndarray:
     return sd[:, None] * np.linalg.cholesky(shrunk)
 
 
-@lru_cache(maxsize=8)
+@compiled
 def _programs(density: Density) -> tuple[Any, Any]:
     """Two compiled programs: draw from the prior; move particles at a temperature."""
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from numpyro import handlers
@@ -16,8 +15,8 @@ from workbench.errors import FitError
 from workbench.fit.prediction import observed_value
 from workbench.model import Density
 from workbench.model.evaluation import Evaluation
+from workbench.model.latents import unconstrain
 from workbench.model.simulation import without_observations
-from workbench.model.sites import transform_of
 
 LOG_LIKELIHOOD = "log-likelihood"
 
@@ -86,10 +85,7 @@ def _evaluate(
     density: Density, latent: Mapping[str, jax.Array], arrays: Mapping[str, jax.Array]
 ) -> Evaluation:
     """The model at constrained values of its latent sites."""
-    fn = handlers.substitute(handlers.seed(density.model.fn, 0), data=dict(latent))
-    trace = handlers.trace(fn).get_trace(**density.arguments.join(arrays))
-    parts = [transform_of(trace[x.name]).inv(latent[x.name]) for x in density.latents]
-    return density.evaluate(jnp.concatenate([jnp.ravel(x) for x in parts]), arrays)
+    return density.evaluate(unconstrain(density, latent, arrays), arrays)
 
 
 def log_likelihood_of(density: Density) -> Callable[..., Any]:

@@ -1,0 +1,74 @@
+"""What the instruments have in common: the face of a result, and what they ask of a fit."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pandas as pd
+
+from workbench.errors import FitError
+from workbench.fit import ModeFit
+from workbench.model import Density
+
+
+class Study(Protocol):
+    """The result of an instrument, as shell and plots read it."""
+
+    @property
+    def name(self) -> str:
+        """Model and data."""
+        ...
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The numbers."""
+        ...
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the numbers say."""
+        ...
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the numbers can be believed."""
+        ...
+
+
+def subject(density: Density) -> str:
+    """Name of what is studied: model and data.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> from models.linear import MODEL
+    >>> subject(wb.model.read_density(MODEL, wb.load_dataset("diabetes")))
+    'linear-diabetes'
+    """
+    return f"{density.model.name}-{density.data.name}"
+
+
+def require_regular(fit: ModeFit, density: Density, expectation: str, advice: str = "") -> None:
+    """Refuse a mode that is not a regular maximum.
+
+    Parameters
+    ----------
+    fit : ModeFit
+        Any mode fit.
+    density : Density
+        Its model.
+    expectation : str
+        Who expects what of which, such as ``bayes expects a regular posterior mode; that``.
+    advice : str
+        Said at the end.
+
+    Raises
+    ------
+    FitError
+        With what the fit is instead.
+    """
+    if not fit.status.ok:
+        raise FitError(
+            f"{expectation} of model '{density.model.name}' is "
+            f"{fit.detail or fit.status.value}{advice}"
+        )
