@@ -214,7 +214,7 @@ def print_study(made: Study, instrument: str) -> None:
     instrument : str
         Which instrument made it.
     """
-    table = made.table.reset_index()
+    table = made.table.reset_index(drop=made.table.index.name is None)
     lines = []
     for row in table.to_dict("records"):
         error = float(row.get("std_error", math.nan))

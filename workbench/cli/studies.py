@@ -67,7 +67,7 @@ def study(
             _draw(instrument, made, picture)
             ctx.meta[KEPT].append(picture)
     if json_:
-        table = made.table.reset_index()
+        table = made.table.reset_index(drop=made.table.index.name is None)
         content = {"name": made.name, "study": instrument, "table": rows(table),
                    "sentences": made.sentences, "trusted": made.trusted}  # fmt: skip
         click.echo(as_json(content))
