@@ -5,8 +5,8 @@ fits twice: the first fit is *cold* (a new process, with what the compilation ca
 holds; imports are counted apart), the second, with another seed, is *warm*. Judged by the
 smallest tail effective sample size of any parameter for each second. ``stock`` is NumPyro's own
 ``MCMC`` with the persistent compilation cache and 1000 + 1000 steps; ``ours`` has its defaults;
-both have 4 chains. BlackJAX is a peer where it is installed, and named where it is not; nutpie, PyMC
-and Stan have no runner here.
+both have 4 chains. BlackJAX is a peer where it is installed, and named where it is not;
+nutpie, PyMC and Stan have no runner here.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from workbench.cli.commands import _model_and_data, main, regression, shared
+from workbench.cli.commands import main
 from workbench.cli.inputs import DataName
 from workbench.cli.models import ModelName
+from workbench.cli.options import model_and_data, regression, shared
 from workbench.cli.shell import DISTRUST, DONE, KEPT
 from workbench.errors import UsageError
 
@@ -55,7 +56,7 @@ def study(
     if picture is not None and picture.suffix not in _KINDS:
         raise UsageError(f"--plot expects a file of kind {', '.join(_KINDS)}; got '{picture}'")
     with watching(quiet) as watch:
-        found, dataset = _model_and_data(ctx, model, data, formula)
+        found, dataset = model_and_data(ctx, model, data, formula)
         from workbench import study as room
 
         watch.stage(instrument)
