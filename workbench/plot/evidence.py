@@ -80,7 +80,11 @@ def _temperatures(ax: Axes, found: Evidence) -> None:
     ax.plot(run.temperatures, run.mean_log_likelihood, "o-", color=colour, markersize=3.5)
     ax.set_xscale("symlog", linthresh=float(run.temperatures[1]))
     ax.set_xlim(0, 1)
-    last = float(run.mean_log_likelihood[-1])
-    ax.set_yscale("symlog", linthresh=2 * max(abs(last), 1.0))  # linear where the curve ends
+    values = run.mean_log_likelihood
+    linear = 2 * max(abs(float(values[-1])), 1.0)  # where the curve ends
+    ax.set_yscale("symlog", linthresh=linear)
+    ax.set_ylim(top=max(0.0, 1.2 * float(np.max(values))))
+    # within the linear part the ticks of decades crowd about zero
+    ax.set_yticks([t for t in ax.get_yticks() if t == 0 or abs(t) >= linear])
     tidy(ax, "y")
     name_axes(ax, x="temperature on the likelihood", y="mean log-likelihood (nats)")
