@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,15 @@ def _array(name: str, given: Any) -> np.ndarray:
         )
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise DataError(f"'{name}' holds {array.max()}, beyond the range of int64")
-    array = array.astype(kinds[array.dtype.kind])
+    array = array.astype(kinds[array.dtype.kind], copy=False)
     array.setflags(write=False)
     return array
+
+
+@lru_cache(maxsize=8)
+def counted(length: int) -> tuple[int, ...]:
+    """The labels of a dimension that is given none: 0 to length - 1, the same object each time."""
+    return tuple(range(length))
 
 
 def label_axes(
@@ -139,7 +146,7 @@ def label_axes(
         if rows is None and names and key not in inputs:
             rows = (names[0], array.shape[0])
     for dim, (length, _) in lengths.items():
-        labelled.setdefault(dim, tuple(range(length)))
+        labelled.setdefault(dim, counted(length))
     return labelled, named
 
 
