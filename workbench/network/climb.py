@@ -74,6 +74,9 @@ class Programs:
         Of z and rows: outputs, scaled Jacobian, information, curvature, gradient, log-likelihood.
     hessian : callable
         Of z and rows: Hessian of the log-likelihood in the weights (not scaled).
+    laplace : callable
+        Of z, rows and the precision of each layer: Laplace's log evidence, its partial derivatives
+        in z and in the log precisions, and the number of well-determined weights.
     """
 
     network: Network
@@ -82,6 +85,7 @@ class Programs:
     jacobian: Callable[..., Any]
     first_order: Callable[..., Any]
     hessian: Callable[..., Any]
+    laplace: Callable[..., Any]
 
     @classmethod
     @lru_cache(maxsize=8)
@@ -107,14 +111,30 @@ class Programs:
         def total(z: jax.Array, rows: Mapping[str, Any]) -> jax.Array:
             return jnp.sum(network.log_likelihood(z, rows))
 
-        def first_order(z: jax.Array, rows: Mapping[str, Any]) -> tuple[jax.Array, ...]:
-            value, gradient = jax.value_and_grad(total)(z, rows)
+        def gauss_newton(z: jax.Array, rows: Mapping[str, Any]) -> tuple[jax.Array, ...]:
             eta, J = jacobian(z, rows)
             J = J * prior_sd
             information = jax.vmap(lambda e: output_information(network.family, e))(eta)
             half = jnp.einsum("nkl,nld->nkd", information, J)
-            C = jnp.einsum("nkd,nke->de", J, half)
-            return eta, J, information, C, gradient[place] * prior_sd, value
+            return eta, J, information, jnp.einsum("nkd,nke->de", J, half)
+
+        def first_order(z: jax.Array, rows: Mapping[str, Any]) -> tuple[jax.Array, ...]:
+            value, gradient = jax.value_and_grad(total)(z, rows)
+            return *gauss_newton(z, rows), gradient[place] * prior_sd, value
+
+        def laplace(z: jax.Array, rows: Mapping[str, Any], alpha: jax.Array) -> Any:
+            def evidence(z: jax.Array, log_alpha: jax.Array) -> tuple[jax.Array, jax.Array]:
+                log_precision = log_alpha[network.layers]
+                precision = jnp.exp(log_precision)
+                root = jnp.linalg.cholesky(gauss_newton(z, rows)[-1] + jnp.diag(precision))
+                value = total(z, rows) - 0.5 * precision @ (z[place] / prior_sd) ** 2
+                value += 0.5 * jnp.sum(log_precision) - jnp.sum(jnp.log(jnp.diag(root)))
+                inverse = jax.scipy.linalg.cho_solve((root, True), jnp.eye(len(precision)))
+                return value, jnp.sum(1 - precision * jnp.diag(inverse))
+
+            slopes = jax.value_and_grad(evidence, argnums=(0, 1), has_aux=True)
+            (value, effective), (by_z, by_log_alpha) = slopes(z, jnp.log(alpha))
+            return value, by_z, by_log_alpha, effective
 
         def hessian(z: jax.Array, rows: Mapping[str, Any]) -> jax.Array:
             return jax.hessian(lambda w: total(z.at[place].set(w), rows))(z[place])
@@ -126,12 +146,20 @@ class Programs:
             jacobian=jax.jit(lambda z, rows: jacobian(z, rows)),
             first_order=jax.jit(first_order),
             hessian=jax.jit(hessian),
+            laplace=jax.jit(laplace),
         )
 
     def curvature(self, z: np.ndarray) -> np.ndarray:
         """Minus the Hessian of the log-likelihood in the scaled weights, shape (D', D')."""
         exact = np.asarray(self.hessian(z, self.network.rows))
         return -0.5 * (exact + exact.T) * np.outer(self.prior_sd, self.prior_sd)
+
+    def evidence(
+        self, z: np.ndarray, alpha: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray, float]:
+        """Laplace's log evidence at a mode, as :attr:`laplace` gives it."""
+        value, by_z, by_log_alpha, effective = self.laplace(z, self.network.rows, alpha)
+        return float(value), np.asarray(by_z), np.asarray(by_log_alpha), float(effective)
 
     def expand(self, z: np.ndarray, rows: Mapping[str, Any]) -> Expansion:
         """The network at z to first order."""

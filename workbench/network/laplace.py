@@ -14,11 +14,9 @@ predictions have closed form, :math:`\eta_* \sim N(\hat\eta_*, J_* H^{-1} J_*^\t
           - \tfrac12 \alpha \lVert \hat{\tilde w} \rVert^2 + \tfrac12 D \log \alpha
           - \tfrac12 \log \det H ,
 
-exactly where the outputs are linear in the weights. Its maximum in α and in the noise solves
-(MacKay 1992), with :math:`\gamma = \mathrm{tr}(H^{-1} C)` the number of well-determined weights,
-
-.. math:: \alpha = \gamma / \lVert \hat{\tilde w} \rVert^2, \qquad
-          \sigma^2 = \sum_i (y_i - \hat\mu_i)^2 / (N - \gamma) .
+exactly where the outputs are linear in the weights, with :math:`\gamma = \mathrm{tr}(H^{-1} C)`
+the number of well-determined weights. α and the noise are where it is highest
+(:mod:`workbench.network.tuning`).
 
 The mode is climbed by Levenberg-Marquardt steps with the same H. ``structure`` says what of C is
 kept: all of it; a Kronecker product for each layer, :math:`\tfrac1N \sum_i a_i a_i^\top \otimes
@@ -29,16 +27,16 @@ differ in nothing else. Matrices are dense: these are small networks.
 
 References
 ----------
-MacKay (1992), doi:10.1162/neco.1992.4.3.448; Foresee and Hagan (1997),
-doi:10.1109/ICNN.1997.614194; Martens and Grosse (2015), arXiv:1503.05671; Ritter, Botev and Barber
-(2018), "A scalable Laplace approximation for neural networks", ICLR; Immer, Korzepa and Bauer
-(2021), "Improving predictions of Bayesian neural nets via local linearization", AISTATS;
+MacKay (1992), doi:10.1162/neco.1992.4.3.448; Martens and Grosse (2015), arXiv:1503.05671; Ritter,
+Botev and Barber (2018), "A scalable Laplace approximation for neural networks", ICLR; Immer,
+Korzepa and Bauer (2021), "Improving predictions of Bayesian neural nets via local linearization",
+AISTATS;
 Daxberger et al. (2021), arXiv:2106.14806.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -50,14 +48,13 @@ from scipy import linalg
 from workbench.errors import FitError, UsageError
 from workbench.fit.provenance import Provenance, provenance, stopwatch
 from workbench.model import Density, Model
-from workbench.network.climb import Programs, climb
+from workbench.network.climb import Programs
 from workbench.network.prediction import NormalMixture, Predictive, mixture_of_outputs
 from workbench.network.reading import Network, random_start, read_network
+from workbench.network.tuning import Tuned, tune
 
 Structure = Literal["full", "kronecker", "diagonal", "last layer"]
 Tuning = Literal["one", "layer"]
-_ROUNDS = 60  # of setting the hyper-parameters
-_LARGEST = 1e8  # prior precision, as a multiple of the model's
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -163,7 +160,7 @@ def fit_network_laplace(
     noise: float | None = None,
     seed: int = 0,
     num_starts: int = 1,
-    max_steps: int = 500,
+    max_steps: int = 1000,
     tolerance: float = 1e-4,
 ) -> NetworkLaplace:
     """Fit Laplace's approximation to a network's posterior.
@@ -225,12 +222,24 @@ def fit_network_laplace(
             f"family is {network.family}"
         )
     with stopwatch() as seconds:
-        settings = (position, precision, noise, max_steps, tolerance)
-        ends = [
-            _tune(network, np.random.default_rng([seed, k]), *settings) for k in range(num_starts)
-        ]
-        best = max(ends, key=lambda end: end["log_evidence"])
-        if not np.isfinite(best["log_evidence"]):
+        ends = []
+        for k in range(num_starts):
+            z = random_start(network, np.random.default_rng([seed, k]))
+            if position is not None and noise is not None:
+                z[position] = np.log(noise)
+            ends.append(
+                tune(
+                    Programs.of(network),
+                    z,
+                    by_layer=precision == "layer",
+                    precision=None if isinstance(precision, str) else float(precision),
+                    noise=position if noise is None else None,
+                    max_steps=max_steps,
+                    tolerance=tolerance,
+                )
+            )
+        best = max(ends, key=lambda end: end.log_evidence)
+        if not np.isfinite(best.log_evidence):
             raise FitError(
                 f"no start of network '{network.density.model.name}' came to a finite evidence: "
                 "check the scale of the data against the prior"
@@ -240,12 +249,12 @@ def fit_network_laplace(
     return NetworkLaplace(
         network=network,
         structure=structure,
-        z=best["z"],
-        precision=best["alpha"],
-        noise=best["noise"],
-        history=best["history"],
-        converged=best["converged"],
-        num_gradients=sum(end["num_gradients"] for end in ends),
+        z=best.z,
+        precision=best.alpha,
+        noise=np.nan if position is None else float(np.exp(best.z[position])),
+        history=best.history,
+        converged=best.converged,
+        num_gradients=sum(end.num_gradients for end in ends),
         provenance=provenance(
             network.density,
             seed=seed,
@@ -284,86 +293,9 @@ def _position_of_noise(network: Network) -> int | None:
     return None if noise is None else noise.start
 
 
-def _tune(
-    network: Network,
-    rng: np.random.Generator,
-    position: int | None,
-    precision: Tuning | float,
-    noise: float | None,
-    max_steps: int,
-    tolerance: float,
-) -> dict[str, Any]:
-    """Climb to the mode and set the hyper-parameters, in turn, until the evidence has settled."""
-    programs = Programs.of(network)
-    z, y = random_start(network, rng), network.observations
-    if position is not None and noise is not None:
-        z[position] = np.log(noise)
-    given = 1.0 if isinstance(precision, str) else float(precision)
-    alpha = np.full(network.num_layers, given)
-    tuned = isinstance(precision, str) or (position is not None and noise is None)
-    history: list[dict[str, float]] = []
-    used, before, converged, damping = 0, -np.inf, False, 1.0
-    while used < max_steps:
-        # far from settled hyper-parameters the mode need not be exact
-        steps = 15 if tuned and len(history) < _ROUNDS // 2 else max_steps
-        end = climb(
-            programs,
-            z,
-            alpha,
-            damping=damping,
-            max_steps=min(steps, max_steps - used),
-            tolerance=tolerance,
-        )
-        z, used, damping = end.z, used + end.num_steps, end.damping
-        H = end.curvature + np.diag(alpha[network.layers])
-        inverse = linalg.inv(H)
-        # well-determined weights of each layer: n - alpha tr(H^-1)
-        trace = np.bincount(network.layers, np.diag(inverse), minlength=network.num_layers)
-        counts = np.bincount(network.layers, minlength=network.num_layers)
-        gamma = counts - alpha * trace
-        evidence = end.value + 0.5 * counts @ np.log(alpha) - 0.5 * np.linalg.slogdet(H)[1]
-        history.append(
-            {
-                "log_evidence": evidence,
-                "precision": float(np.exp(np.mean(np.log(alpha)))),
-                "noise": np.nan if position is None else float(np.exp(z[position])),
-                "num_effective": float(gamma.sum()),
-                "steps": end.num_steps,
-            }
-        )
-        settled = abs(evidence - before) < tolerance
-        if not np.isfinite(evidence) or (end.converged and (settled or not tuned)):
-            converged = bool(np.isfinite(evidence))
-            break
-        before = evidence
-        square = np.bincount(
-            network.layers,
-            (z[network.positions] / programs.prior_sd) ** 2,
-            minlength=network.num_layers,
-        )
-        if precision == "one":
-            alpha = np.full_like(alpha, gamma.sum() / square.sum())
-        elif precision == "layer":
-            alpha = gamma / square
-        # the evidence may want no weights at all
-        alpha = np.clip(alpha, 1 / _LARGEST, _LARGEST)
-        if position is not None and noise is None:
-            residual = y - end.outputs[:, 0]
-            z[position] = 0.5 * np.log(residual @ residual / max(len(y) - gamma.sum(), 1.0))
-    return {
-        "z": z,
-        "alpha": alpha,
-        "noise": np.nan if position is None else float(np.exp(z[position])),
-        "log_evidence": history[-1]["log_evidence"],
-        "history": pd.DataFrame(history),
-        "converged": converged,
-        "num_gradients": used,
-    }
-
-
-def _structured(network: Network, end: Mapping[str, Any], structure: Structure) -> dict[str, Any]:
+def _structured(network: Network, end: Tuned, structure: Structure) -> dict[str, Any]:
     """Covariance, evidence and effective number of weights of a structure at the mode."""
-    programs, z, alpha = Programs.of(network), end["z"], end["alpha"][network.layers]
+    programs, z, alpha = Programs.of(network), end.z, end.alpha[network.layers]
     at = programs.expand(z, network.rows)
     where = np.arange(alpha.size)
     if structure == "full":
