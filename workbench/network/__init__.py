@@ -9,6 +9,7 @@ from workbench.network.mixing import Mixing, network_mixing
 from workbench.network.prediction import ClassMixture, NormalMixture
 from workbench.network.reading import Network, read_network
 from workbench.network.scores import fit_temperature, reliability, scaled_by_temperature, scores
+from workbench.network.surface import Surface, loss_surface, prior_outputs
 from workbench.network.symmetry import Symmetry, align, find_symmetry
 from workbench.network.tempering import tempered
 from workbench.network.training import TrainedNetwork, train_network
@@ -22,6 +23,7 @@ __all__ = [
     "NetworkLaplace",
     "NetworkDraws",
     "NormalMixture",
+    "Surface",
     "Symmetry",
     "TrainedNetwork",
     "align",
@@ -35,7 +37,9 @@ __all__ = [
     "fit_network_nuts",
     "fit_temperature",
     "hold_contest",
+    "loss_surface",
     "network_mixing",
+    "prior_outputs",
     "prior_spread",
     "read_network",
     "reliability",

@@ -7,7 +7,8 @@ In weights over their prior sds, :math:`\tilde w`, with gradient g of the log po
 .. math:: \Delta = (H + \mu I)^{-1} g ;
 
 the damping μ falls after a step that wins and rises after one that does not (Marquardt 1963,
-doi:10.1137/0111030). Near the mode C is the exact Hessian, its eigenvalues by their size. The
+doi:10.1137/0111030). Near the mode C is the exact Hessian, its eigenvalues by their size; where
+one is negative at a vanishing gradient the point is a saddle, and is left along it. The
 decrement :math:`g^\top H^{-1} g` is twice what is still to be won.
 """
 
@@ -26,6 +27,8 @@ from workbench.network.reading import Network, output_information
 
 _NEAR = 1.0  # nats still to be won, below which the exact Hessian takes over
 _LARGEST = 1e12  # damping at which no step helps
+_FLAT = 1e-6  # curvature, where the prior's is one
+_SHORTENED = 12  # halvings of a step off a saddle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,29 +244,47 @@ def climb(
     def posterior(z: np.ndarray, log_likelihood: float) -> float:
         return log_likelihood - 0.5 * float(precision @ (z[place] / programs.prior_sd) ** 2)
 
+    def moved(move: np.ndarray) -> np.ndarray:
+        out = z.copy()
+        out[place] += move * programs.prior_sd
+        return out
+
+    def posterior_at(z: np.ndarray) -> float:
+        return posterior(z, float(programs.log_likelihood(z, network.rows)))
+
     at = programs.expand(z, network.rows)
-    value, steps, near, converged = posterior(z, at.log_likelihood), 1, False, False
-    while True:
+    value, steps, exact, converged = posterior(z, at.log_likelihood), 1, False, False
+    while np.isfinite(value):
         gradient = at.gradient - precision * z[place] / programs.prior_sd
-        H = programs.curvature(z) if near else at.curvature
-        size, vectors = np.linalg.eigh(H + np.diag(precision))
-        size, along = np.maximum(np.abs(size), 1e-10), vectors.T @ gradient
+        H = programs.curvature(z) if exact else at.curvature
+        values, vectors = np.linalg.eigh(H + np.diag(precision))
+        size, along = np.maximum(np.abs(values), 1e-10), vectors.T @ gradient
         decrement = float(np.sum(along**2 / size))
-        # Gauss-Newton leaves out what the residuals add to the curvature, and ends slowly
-        near = decrement < _NEAR
-        converged = decrement < tolerance
-        if converged or steps >= max_steps or not np.isfinite(value):
+        saddle = exact and values[0] < -_FLAT
+        converged = exact and decrement < tolerance and not saddle
+        if converged or steps >= max_steps:
             break
-        trial = z
-        while trial is z and damping < _LARGEST:
-            moved = z.copy()
-            moved[place] += vectors @ (along / (size + damping)) * programs.prior_sd
-            won = posterior(moved, float(programs.log_likelihood(moved, network.rows))) > value
-            trial = moved if won else z
+        if decrement < _NEAR and not exact:
+            # Gauss-Newton leaves out what the residuals add to the curvature: it ends slowly, and
+            # sees no saddle
+            exact = True
+            continue
+        found = None
+        if decrement < tolerance:
+            # units that stand together, or at zero, have to be told apart
+            for move in (
+                sign * vectors[:, 0] / 2**k for k in range(_SHORTENED) for sign in (1, -1)
+            ):
+                if found is None and posterior_at(trial := moved(move)) > value:
+                    found = trial
+        while found is None and decrement >= tolerance and damping < _LARGEST:
+            trial = moved(vectors @ (along / (size + damping)))
+            won = posterior_at(trial) > value
+            found = trial if won else None
             damping = max(damping / 4, 1e-10) if won else damping * 4
-        if trial is z:
+        if found is None:
             break
-        z = trial
+        z, exact = found, decrement < _NEAR
         at = programs.expand(z, network.rows)
         value, steps = posterior(z, at.log_likelihood), steps + 1
     return Summit(

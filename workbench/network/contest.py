@@ -24,7 +24,9 @@ import pandas as pd
 from workbench.data import Dataset
 from workbench.errors import UsageError
 from workbench.fit.provenance import stopwatch
+from workbench.network.mixing import Mixing
 from workbench.network.prediction import Predictive
+from workbench.network.reading import Network
 from workbench.network.scores import scores
 
 
@@ -40,6 +42,12 @@ class Answer:
         Gradients of the whole data's log-likelihood (or passes over it) that it took.
     note : str
         What should be known about this fit ("" for nothing).
+    network : Network, optional
+        What was fitted, for the diagnosis.
+    modes : numpy.ndarray, optional
+        Unconstrained points where the starts of an optimiser ended, the best first, shape (S, D).
+    mixing : Mixing, optional
+        Agreement of the chains, of a method that has chains.
 
     Examples
     --------
@@ -52,6 +60,9 @@ class Answer:
     predict: Callable[[Dataset], Predictive]
     num_gradients: float
     note: str = ""
+    network: Network | None = None
+    modes: np.ndarray | None = None
+    mixing: Mixing | None = None
 
 
 Method = Callable[[Dataset, int], Answer]
@@ -67,16 +78,19 @@ class Contest:
         One row per split and method: ``split, method``, the scores
         (:func:`workbench.network.scores.scores`), ``seconds`` (training and predicting, with
         compilation), ``num_gradients``, ``note``.
+    answers : dict of str to Answer
+        Of every method at the first split.
 
     Examples
     --------
-    >>> made = Contest(by_split=pd.DataFrame({"split": [0, 1, 0, 1], "method": list("aabb"),
+    >>> made = Contest(answers={}, by_split=pd.DataFrame({"split": [0, 1, 0, 1], "method": list("aabb"),
     ...     "rmse": [1.0, 2.0, 1.5, 2.5], "seconds": 1.0, "num_gradients": 9.0, "note": ""}))
     >>> made.table.loc[("b", "rmse"), ["mean", "difference", "paired_se"]].tolist()
     [2.0, 0.5, 0.0]
     """
 
     by_split: pd.DataFrame
+    answers: dict[str, Answer]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -152,6 +166,7 @@ def hold_contest(
     True
     """
     rows: list[dict[str, Any]] = []
+    answers: dict[str, Answer] = {}
     for j, (train, test) in enumerate(splits):
         y = next(iter(test.observed.values()))
         for name, method in methods.items():
@@ -161,6 +176,7 @@ def hold_contest(
                 answer = method(train, seed + j)
                 made = answer.predict(test)
                 elapsed = seconds()
+            answers.setdefault(name, answer)
             rows.append(
                 {
                     "split": j,
@@ -173,4 +189,4 @@ def hold_contest(
             )
     if not rows:
         raise UsageError("a contest expects at least one method and one split; got none")
-    return Contest(by_split=pd.DataFrame(rows))
+    return Contest(by_split=pd.DataFrame(rows), answers=answers)

@@ -29,6 +29,7 @@ from workbench.data import Dataset
 from workbench.network.mixing import Mixing
 from workbench.network.prediction import NormalMixture, Predictive
 from workbench.network.reading import Network
+from workbench.network.surface import prior_outputs
 
 _LINEAR = 0.98  # of the RMSE of least squares
 _GAP = 0.3  # nats per row
@@ -191,11 +192,7 @@ def prior_spread(network: Network, seed: int = 0) -> float:
     >>> bool(2 < prior_spread(read_network(MODEL, wb.load_dataset("nile"))) < 4)
     True
     """
-    rng = np.random.default_rng(seed)
-    z = np.zeros((_PRIOR_DRAWS, network.density.size))
-    size = (_PRIOR_DRAWS, network.positions.size)
-    z[:, network.positions] = network.prior_sd() * rng.normal(size=size)
-    outputs = network.outputs_of_draws(network.draws_of_z(z), network.rows)[..., 0]
+    outputs = prior_outputs(network, network.rows, num=_PRIOR_DRAWS, seed=seed)[..., 0]
     return float(np.sqrt(np.mean(outputs.var(axis=0))) / np.std(network.observations))
 
 

@@ -17,6 +17,7 @@ from workbench.fit import fit_map, fit_mle, fit_nuts
 from workbench.model import Model
 from workbench.network.contest import Answer, Method
 from workbench.network.laplace import Structure, fit_network_laplace
+from workbench.network.mixing import network_mixing
 from workbench.network.prediction import Predictive, mixture_of_outputs
 from workbench.network.reading import Network, read_network
 from workbench.network.tempering import Part, tempered
@@ -42,6 +43,8 @@ def by_mode(model: Model, *, penalised: bool, num_starts: int = 4) -> Method:
             # a line search evaluates now and then more than once an iteration
             num_gradients=float(fit.starts.iterations.sum()),
             note=fit.detail,
+            network=network,
+            modes=_ended(fit.starts.z, fit.starts.log_objective),
         )
 
     return method
@@ -62,7 +65,9 @@ def by_training(model: Model, **settings: Any) -> Method:
 
     def method(train: Dataset, seed: int) -> Answer:
         fit = train_network(model, train, seed=seed, **settings)
-        return Answer(predict=fit.predict, num_gradients=fit.num_gradients)
+        return Answer(
+            predict=fit.predict, num_gradients=fit.num_gradients, network=fit.network, modes=fit.z
+        )
 
     return method
 
@@ -82,7 +87,13 @@ def by_laplace(model: Model, structure: Structure = "full", **settings: Any) -> 
     def method(train: Dataset, seed: int) -> Answer:
         fit = fit_network_laplace(model, train, structure=structure, seed=seed, **settings)
         note = "" if fit.converged else "the evidence had not settled after the last step"
-        return Answer(predict=fit.predict, num_gradients=float(fit.num_gradients), note=note)
+        return Answer(
+            predict=fit.predict,
+            num_gradients=float(fit.num_gradients),
+            note=note,
+            network=fit.network,
+            modes=fit.z[None],
+        )
 
     return method
 
@@ -109,9 +120,17 @@ def by_nuts(
             num_gradients=float(fit.sample_stats["n_steps"].sum())
             * (1 + fit.provenance.settings["num_warmup"] / fit.sample_stats["lp"].shape[1]),
             note=fit.detail,
+            network=network,
+            mixing=network_mixing(fit),
         )
 
     return method
+
+
+def _ended(z: np.ndarray, log_objective: np.ndarray) -> np.ndarray:
+    """Ends of the starts, the best first; those without a finite objective are left out."""
+    order = np.argsort(-np.where(np.isfinite(log_objective), log_objective, -np.inf))
+    return z[order[: np.isfinite(log_objective).sum()]]
 
 
 def _predict(network: Network, draws: dict[str, np.ndarray], data: Any) -> Predictive:

@@ -197,6 +197,33 @@ def align(
     return draws
 
 
+def nearest_copy(symmetry: Symmetry, weights: Weights, reference: Weights) -> dict[str, np.ndarray]:
+    """Rearrange the units of one network to lie nearest to another one.
+
+    Parameters
+    ----------
+    symmetry : Symmetry
+        What may be rearranged.
+    weights, reference : mapping
+        Weights by site, each of the shape of its site.
+
+    Returns
+    -------
+    dict
+        The first network's weights, moved by an element of the group: the same function.
+
+    Examples
+    --------
+    >>> one = {"W1": np.array([[1.0, 2.0]]), "b1": np.zeros(2), "W2": np.array([[3.0], [4.0]])}
+    >>> group = Symmetry(hidden=(2,), permutations=(True,), signs=(True,))
+    >>> twin = rearranged(one, 0, np.array([1, 0]), np.array([-1.0, 1.0]))
+    >>> nearest_copy(group, twin, one)["W1"].tolist()
+    [[1.0, 2.0]]
+    """
+    moved, _ = _towards(symmetry, {k: v[None] for k, v in weights.items()}, reference, first=False)
+    return {k: v[0] for k, v in moved.items()}
+
+
 def _canonical(symmetry: Symmetry, weights: Weights) -> dict[str, np.ndarray]:
     """The one of a draw's copies whose outgoing sums are positive and whose biases ascend."""
     out = dict(weights)

@@ -58,8 +58,8 @@ class Tuned:
     history : pandas.DataFrame
         By round: ``log_evidence, precision`` (geometric mean), ``noise, num_effective, steps``.
     converged : bool
-        Whether the gradient vanished at the mode, and no step was left that would raise the
-        evidence by more than the tolerance.
+        Whether the gradient vanished at the mode, and no step of the hyper-parameters was found
+        that would raise the evidence by more than the tolerance.
     num_gradients : int
         Evaluations of the Jacobian.
     """
@@ -192,9 +192,9 @@ def tune(
                 break
             step = step / 2
         if found is None:
-            # no step raises the evidence: rounding where hardly any gain is left, else the edge
-            # of this mode's basin
-            settled = gain < np.sqrt(tolerance)
+            # where two units merge the evidence has a ridge: its gradient does not vanish there,
+            # but no step wins, down to one that promises next to nothing
+            settled = used < max_steps and float(step @ point.gradient) < np.sqrt(tolerance)
             break
         inverse = _bfgs(inverse, found.theta - point.theta, point.gradient - found.gradient)
         point = found
