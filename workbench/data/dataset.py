@@ -269,11 +269,11 @@ class Dataset:
         Returns
         -------
         str
-            Such as ``"height (inch)"``; pure numbers and labels go without a unit.
+            Such as ``"height (inch)"``; pure numbers, labels and years go without a unit.
         """
         shown = self.design.response if name == "y" and self.design is not None else name
         unit = self.units.get(shown, "1")
-        return shown if unit in {"1", "label", ""} else f"{shown} ({unit})"
+        return shown if unit in {"1", "label", "", shown} else f"{shown} ({unit})"
 
     def new(self, frame: pd.DataFrame) -> Dataset:
         """Code new rows as the rows that the formula was fitted to.

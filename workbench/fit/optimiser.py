@@ -367,7 +367,8 @@ class Point:
     def spread(self) -> float:
         """Largest over smallest curvature in w: about 1 where the scale fits."""
         size = np.abs(np.linalg.eigvalsh(self.information))
-        return float(size.max() / max(size.min(), 1e-300))
+        with np.errstate(over="ignore"):  # beyond all numbers where the smallest vanishes
+            return float(size.max() / max(size.min(), 1e-300))
 
     @classmethod
     def at(cls, objective: Objective, theta: np.ndarray, scale: np.ndarray) -> Point:

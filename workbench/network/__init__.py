@@ -9,7 +9,7 @@ from workbench.network.mixing import Mixing, network_mixing
 from workbench.network.prediction import ClassMixture, NormalMixture
 from workbench.network.reading import Network, read_network
 from workbench.network.scores import fit_temperature, reliability, scaled_by_temperature, scores
-from workbench.network.surface import Surface, loss_surface, prior_outputs
+from workbench.network.surface import Surface, loss_surface, other_mode, prior_outputs
 from workbench.network.symmetry import Symmetry, align, find_symmetry
 from workbench.network.tempering import tempered
 from workbench.network.training import TrainedNetwork, train_network
@@ -39,6 +39,7 @@ __all__ = [
     "hold_contest",
     "loss_surface",
     "network_mixing",
+    "other_mode",
     "prior_outputs",
     "prior_spread",
     "read_network",

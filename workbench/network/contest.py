@@ -37,7 +37,8 @@ class Answer:
     Attributes
     ----------
     predict : callable
-        ``predict(data)``: the predictive distribution of a Dataset's rows.
+        ``predict(data)``: the predictive distribution of the rows of a Dataset, or of a mapping
+        from arguments to values.
     num_gradients : float
         Gradients of the whole data's log-likelihood (or passes over it) that it took.
     note : str
@@ -57,7 +58,7 @@ class Answer:
     ''
     """
 
-    predict: Callable[[Dataset], Predictive]
+    predict: Callable[[Any], Predictive]
     num_gradients: float
     note: str = ""
     network: Network | None = None
@@ -83,8 +84,9 @@ class Contest:
 
     Examples
     --------
-    >>> made = Contest(answers={}, by_split=pd.DataFrame({"split": [0, 1, 0, 1], "method": list("aabb"),
-    ...     "rmse": [1.0, 2.0, 1.5, 2.5], "seconds": 1.0, "num_gradients": 9.0, "note": ""}))
+    >>> made = Contest(answers={}, by_split=pd.DataFrame({
+    ...     "split": [0, 1, 0, 1], "method": list("aabb"), "rmse": [1.0, 2.0, 1.5, 2.5],
+    ...     "seconds": 1.0, "num_gradients": 9.0, "note": ""}))
     >>> made.table.loc[("b", "rmse"), ["mean", "difference", "paired_se"]].tolist()
     [2.0, 0.5, 0.0]
     """

@@ -139,15 +139,17 @@ class NetworkLaplace:
         NormalMixture or ClassMixture
             In closed form for constant noise; else the mixture over draws.
         """
-        mean, covariance = self.outputs(data)
         if np.isfinite(self.noise):
+            mean, covariance = self.outputs(data)
             sd = np.sqrt(self.noise**2 + covariance[:, 0, 0])
             return NormalMixture(loc=mean[None, :, 0], scale=sd[None])
-        values, vectors = np.linalg.eigh(covariance)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        programs, rows = Programs.of(self.network), self.network.rows_of(data)
+        mean, jacobian = (np.asarray(x) for x in programs.jacobian(self.z, rows))
         key = jax.random.key(0) if key is None else key
-        normal = np.asarray(jax.random.normal(key, (num, *mean.shape)))
-        outputs = mean + np.einsum("nkl,snl->snk", root, normal)
+        normal = np.asarray(jax.random.normal(key, (num, self.where.size)))
+        # one draw of the weights for all rows: each draw is a function
+        moves = normal @ linalg.cholesky(self.covariance)
+        outputs = mean + np.einsum("sd,nkd->snk", moves, jacobian[..., self.where], optimize=True)
         return mixture_of_outputs(self.network.family, outputs)
 
 

@@ -34,6 +34,8 @@ from workbench.network.reading import Network
 from workbench.network.symmetry import find_symmetry, nearest_copy
 
 _STEPS = 41  # of each axis of a plane, and of a line
+_FLAT = 1e-6  # curvature, where the prior's is one
+_ANOTHER = 0.05  # sds of the outputs, by which two functions differ
 _BATCH = 100  # points evaluated at once
 
 
@@ -55,13 +57,17 @@ class Surface:
     line : pandas.DataFrame
         Index ``t`` from the mode (0) to another (1); loss above the mode's, nats per row, ``as
         found`` and with ``units matched``; no rows without another mode.
+    num_rows : int
+        N.
 
     Examples
     --------
     >>> none = pd.DataFrame()
-    >>> Surface(eigenvalues=np.array([40.0, 2.0, 0.1, -0.2]), gauss_newton=np.zeros(4), plane=none,
-    ...     flat=none, line=pd.DataFrame({"units matched": [0.0, 0.7, 0.1]})).num_decided
-    2
+    >>> line = pd.DataFrame({"as found": [0.0, 2.0, 0.1], "units matched": [0.0, 0.75, 0.25]})
+    >>> made = Surface(eigenvalues=np.array([40.0, 2.0, 0.1, -0.2]), gauss_newton=np.zeros(4),
+    ...     plane=none, flat=none, line=line, num_rows=9)
+    >>> made.num_decided, made.barrier()
+    (2, 0.5)
     """
 
     eigenvalues: np.ndarray
@@ -69,6 +75,7 @@ class Surface:
     plane: pd.DataFrame
     flat: pd.DataFrame
     line: pd.DataFrame
+    num_rows: int
 
     @property
     def num_decided(self) -> int:
@@ -143,9 +150,8 @@ def loss_surface(network: Network, z: np.ndarray, other: np.ndarray | None = Non
         loss = loss_at(points).reshape(first.shape) - lowest
         return pd.DataFrame(loss, index=a, columns=b)
 
-    # three posterior sds of a normal with that curvature, the prior's included; two prior sds
-    # at most
-    reach = np.minimum(3 / np.sqrt(np.maximum(values, 0.0) + 1), 2.0)
+    # six sds of a normal with that curvature, the prior's included, three prior sds at most
+    reach = np.minimum(6 / np.sqrt(np.maximum(values, 0.0) + 1), 3.0)
     stiff, soft = [0, min(1, len(values) - 1)], [0, int(np.argmin(np.abs(values)))]
     line = pd.DataFrame({"as found": [], "units matched": []}, index=pd.Index([], name="t"))
     if other is not None:
@@ -164,7 +170,47 @@ def loss_surface(network: Network, z: np.ndarray, other: np.ndarray | None = Non
         plane=plane(vectors[:, stiff], reach[stiff]),
         flat=plane(vectors[:, soft], reach[soft]),
         line=line,
+        num_rows=number,
     )
+
+
+def other_mode(network: Network, modes: np.ndarray) -> np.ndarray | None:
+    """Pick a mode to walk to from the first: another function, or else a copy of the same one.
+
+    Parameters
+    ----------
+    network : Network
+        With Normal priors about 0.
+    modes : numpy.ndarray
+        Points where an optimiser of the posterior ended, the best first, shape (S, D).
+
+    Returns
+    -------
+    numpy.ndarray or None
+        The best one that is another function (outputs that differ by a twentieth of their sd), or
+        without one that which lies farthest; saddles are left out.
+
+    Examples
+    --------
+    >>> import workbench as wb
+    >>> from models.mlp_regression import MODEL
+    >>> from workbench.network import fit_network_laplace
+    >>> fit = fit_network_laplace(MODEL, wb.load_dataset("nile"), precision=1.0)
+    >>> other_mode(fit.network, fit.z[None]) is None
+    True
+    """
+    programs = Programs.of(network)
+    prior = np.eye(len(network.positions))
+    kept = [z for z in modes[1:] if np.linalg.eigvalsh(programs.curvature(z) + prior)[0] > -_FLAT]
+    if not kept:
+        return None
+    z = np.stack([modes[0], *kept])
+    outputs = network.outputs_of_draws(network.draws_of_z(z), network.rows)
+    size = max(float(np.std(outputs[0], axis=0).max()), 1e-300)
+    apart = np.sqrt(np.mean((outputs - outputs[0]) ** 2, axis=(1, 2))) / size
+    if (apart > _ANOTHER).any():
+        return z[int(np.argmax(apart > _ANOTHER))]
+    return z[int(np.argmax(np.sum((z - z[0]) ** 2, axis=1)))]
 
 
 def _matched(network: Network, z: np.ndarray, other: np.ndarray) -> np.ndarray:

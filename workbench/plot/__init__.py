@@ -13,7 +13,13 @@ from workbench.plot.evidence import evidence
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
 from workbench.plot.limits import limits
-from workbench.plot.networks import network_bands, reliability
+from workbench.plot.methods import methods, network_pictures
+from workbench.plot.networks import (
+    decision_boundary,
+    network_bands,
+    prior_functions,
+    reliability,
+)
 from workbench.plot.optimisers import optimisers
 from workbench.plot.optimum import path, waterfall
 from workbench.plot.penalties import penalties
@@ -23,6 +29,7 @@ from workbench.plot.sampling import energy, ess, pareto_k
 from workbench.plot.spectrum import spectrum
 from workbench.plot.steps import ledger
 from workbench.plot.style import METHOD_COLOURS, METHOD_MARKERS
+from workbench.plot.surface import hessian_spectrum, loss_line, loss_plane
 
 __all__ = [
     "METHOD_COLOURS",
@@ -30,6 +37,7 @@ __all__ = [
     "bayes",
     "calibration",
     "curve",
+    "decision_boundary",
     "densities",
     "density",
     "diagnostics",
@@ -38,16 +46,22 @@ __all__ = [
     "evidence",
     "fitted",
     "forest",
+    "hessian_spectrum",
     "intervals",
     "ledger",
     "limits",
+    "loss_line",
+    "loss_plane",
+    "methods",
     "network_bands",
+    "network_pictures",
     "optimisers",
     "overview",
     "pareto_k",
     "path",
     "penalties",
     "predictive_check",
+    "prior_functions",
     "rank",
     "rank_ecdf",
     "reliability",

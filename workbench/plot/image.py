@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from workbench.plot.style import GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +51,7 @@ def image(
     return _bytes(figure, kind, transparent=True)
 
 
-def finished(drawn: Any, kind: str) -> bytes:
+def finished(drawn: Any, kind: str, caption: str = "") -> bytes:
     """Image of the figure that a picture was drawn on, which is then closed.
 
     Parameters
@@ -57,6 +60,8 @@ def finished(drawn: Any, kind: str) -> bytes:
         What a function of this room returned.
     kind : {"svg", "png"}
         Format.
+    caption : str, optional
+        How to read it: written under the picture, and into the file's description.
 
     Returns
     -------
@@ -72,16 +77,21 @@ def finished(drawn: Any, kind: str) -> bytes:
     import matplotlib.pyplot as plt
 
     figure = np.ravel(drawn)[0].get_figure(root=True)
-    content = _bytes(figure, kind, transparent=False)
+    if caption:
+        # a character of 9 points is about 0.066 inch wide
+        width = int(figure.get_figwidth() / 0.066)
+        figure.supxlabel(textwrap.fill(caption, width), x=0.01, ha="left", fontsize=9, color=GREY)
+    content = _bytes(figure, kind, transparent=False, caption=caption)
     plt.close(figure)
     return content
 
 
-def _bytes(figure: Figure, kind: str, *, transparent: bool) -> bytes:
+def _bytes(figure: Figure, kind: str, *, transparent: bool, caption: str = "") -> bytes:
     import matplotlib as mpl
 
     place = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "workbench"}):
-        undated = {"Date": None} if kind == "svg" else {}
-        figure.savefig(place, format=kind, dpi=160, transparent=transparent, metadata=undated)
+        about = {"Date": None} if kind == "svg" else {}
+        about |= {"Description": caption} if caption else {}
+        figure.savefig(place, format=kind, dpi=160, transparent=transparent, metadata=about)
     return place.getvalue()

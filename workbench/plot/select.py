@@ -186,9 +186,7 @@ def one_covariate(data: Dataset, rows: int) -> Covariate | None:
         return None
     dims = data.dims.get("x", ())
     name = str(data.coords[dims[1]][varying[0]]) if len(dims) == 2 else "x"
-    label = data.axis_label(name)
-    # a year is a name of a point in time: "year (year)" says nothing twice
-    return Covariate(label=name if label == f"{name} ({name})" else label, values=values)
+    return Covariate(label=data.axis_label(name), values=values)
 
 
 def outcome_kind(comparison: Comparison, prediction: Prediction) -> OutcomeKind:

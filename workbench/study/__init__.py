@@ -6,6 +6,7 @@ from workbench.study.calibration import Calibration, calibrate
 from workbench.study.evidence import Evidence, bayes_factors, evidence
 from workbench.study.intervals import Intervals, intervals
 from workbench.study.limits import Limits, limits
+from workbench.study.methods import FittedMethods, methods
 from workbench.study.optimisers import Optimisers, optimisers
 from workbench.study.penalties import Penalties, penalties
 from workbench.study.spectrum import Spectrum, spectrum
@@ -19,6 +20,8 @@ __all__ = [
     "penalties",
     "Limits",
     "limits",
+    "FittedMethods",
+    "methods",
     "Optimisers",
     "optimisers",
     "Spectrum",
