@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 import workbench as wb
 from models.linear import MODEL
+from tests.plot.example_networks import fitted_methods
 from workbench import plot, study
 from workbench.cli import main
 from workbench.cli.studies import INSTRUMENTS
@@ -57,10 +58,28 @@ def test_what_does_not_apply_is_said_in_one_sentence():
     )
 
 
+def test_methods_of_a_network_leave_a_folder_of_pictures(monkeypatch, tmp_path):
+    monkeypatch.setattr(study, "methods", lambda *_, **settings: fitted_methods())
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["study", "methods", "mlp_regression", "--quick", "--json"])
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "runs" / "m-d"
+    said = json.loads(result.stdout)
+    assert said == json.loads((folder / "methods.json").read_text(encoding="utf-8"))
+    assert [row["method"] for row in said["table"]] == ["NUTS", "ensemble"]
+    assert {p["file"] for p in said["pictures"]} >= {"bands.png", "surface.png", "spectrum.png"}
+    for picture in said["pictures"]:
+        assert (folder / picture["file"]).read_bytes()[1:4] == b"PNG"
+        assert len(picture["caption"]) > 60
+
+
 def test_usage():
     result = CliRunner().invoke(main, ["study", "spectrum"])
     assert result.exit_code == 2
     assert "study spectrum expects a model, such as 'linear'; got none" in result.stderr
+    result = CliRunner().invoke(main, [*WORDS, "--out", "there"])
+    assert result.exit_code == 2
+    assert "--out is for methods; got spectrum: try --plot FILE" in result.stderr
     result = CliRunner().invoke(main, [*WORDS, "--plot", "picture.gif"])
     assert result.exit_code == 2
     assert "--plot expects a file of kind .png, .svg; got 'picture.gif'" in result.stderr
