@@ -18,14 +18,21 @@ import pandas as pd
 import workbench as wb
 from models.mlp_classifier import mlp_classifier
 from models.mlp_regression import mlp_regression
-from workbench.network import by_laplace, by_mode, by_nuts, by_training, hold_contest
+from workbench.network import (
+    by_laplace,
+    by_mode,
+    by_network_nuts,
+    by_nuts,
+    by_training,
+    hold_contest,
+)
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-QUICK = ("laplace", "last layer", "adam", "ensemble")
+QUICK = ("laplace", "last layer", "mle", "adam", "ensemble")
 PUBLISHED = {"test_rmse": "rmse", "test_loglik": "log_score"}
 
 
-def methods_of(model: wb.Model, num_epochs: int) -> dict[str, Any]:
+def methods_of(model: wb.Model, num_epochs: int, *, classes: bool) -> dict[str, Any]:
     """Every method, by name; another one is another line."""
     train = {"num_epochs": num_epochs, "learning_rate": 0.01}
     nuts = {"num_warmup": 300, "num_samples": 300, "num_chains": 2}
@@ -39,7 +46,7 @@ def methods_of(model: wb.Model, num_epochs: int) -> dict[str, Any]:
         "adam": by_training(model, **train),
         "adam, stopped": by_training(model, validation=0.1, penalty="none", **train),
         "ensemble": by_training(model, num_members=5, **train),
-        "nuts": by_nuts(model, **nuts),
+        "nuts": (by_nuts if classes else by_network_nuts)(model, **nuts),
         "cold nuts": by_nuts(model, temperature=0.5, **nuts),
     }
 
@@ -81,7 +88,7 @@ def main(argv: list[str]) -> None:
     splits = splits if given.full else splits[: given.splits]
     classes = "num_classes" in splits[0][0].inputs
     model = (mlp_classifier if classes else mlp_regression)(hidden=(given.hidden,))
-    every = methods_of(model, given.epochs)
+    every = methods_of(model, given.epochs, classes=classes)
     names = list(every) if given.methods == "all" else given.methods.split(",")
     made = hold_contest(
         {name: every[name] for name in names},

@@ -89,6 +89,18 @@ def load_dataset(name: str) -> Dataset:
     return _from_columns(frame, card)
 
 
+def list_splits() -> tuple[str, ...]:
+    """Return the names of the built-in data sets that have standard splits, sorted.
+
+    Examples
+    --------
+    >>> list_splits()
+    ('energy', 'ionosphere')
+    """
+    folder = _folder() / "splits"
+    return tuple(sorted(entry.name.removesuffix(".json") for entry in folder.iterdir()))
+
+
 def load_splits(name: str) -> tuple[tuple[Dataset, Dataset], ...]:
     """Return the standard splits of a built-in data set into training and test rows.
 
@@ -115,13 +127,12 @@ def load_splits(name: str) -> tuple[tuple[Dataset, Dataset], ...]:
     (20, 691, 77)
     """
     _check(name)
-    folder = _folder() / "splits"
-    entry = folder / f"{name}.json"
-    if not entry.is_file():
-        known = sorted(x.name.removesuffix(".json") for x in folder.iterdir())
+    known = list_splits()
+    if name not in known:
         raise DataError(
             f"data set '{name}' has no standard splits; expected one of {', '.join(known)}"
         )
+    entry = _folder() / "splits" / f"{name}.json"
     frame, card = load_frame(name), _card(name)
     splits = []
     for test in json.loads(entry.read_text(encoding="utf-8"))["test_index"]:

@@ -4,7 +4,7 @@ from workbench.network.collapse import NetworkDraws, fit_network_nuts
 from workbench.network.contest import Answer, Contest, hold_contest
 from workbench.network.diagnosis import diagnose_network, prior_spread
 from workbench.network.laplace import NetworkLaplace, fit_network_laplace
-from workbench.network.methods import by_laplace, by_mode, by_nuts, by_training
+from workbench.network.methods import by_laplace, by_mode, by_network_nuts, by_nuts, by_training
 from workbench.network.mixing import Mixing, network_mixing
 from workbench.network.prediction import ClassMixture, NormalMixture
 from workbench.network.reading import Network, read_network
@@ -29,6 +29,7 @@ __all__ = [
     "align",
     "by_laplace",
     "by_mode",
+    "by_network_nuts",
     "by_nuts",
     "by_training",
     "diagnose_network",

@@ -43,7 +43,7 @@ doi:10.1007/978-1-4612-0745-0 (chapter 3: HMC for networks).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -299,10 +299,9 @@ class Collapsed:
             values = self.density.constrain(given[0])
             offset, design = _linear(network, values, self.last_sd)
             sigma = values[network.noise.name]  # pyright: ignore[reportOptionalMemberAccess]
-            L, mean = _solve(design, sigma, y - offset)
+            _, root, mean = _solve(design, sigma, y - offset)
             normal = jax.random.normal(given[1], mean.shape)
-            spread = jax.scipy.linalg.solve_triangular(L, normal, trans=1, lower=True)
-            w = (mean + sigma * spread) * self.last_sd
+            w = (mean + sigma * (root.T @ normal)) * self.last_sd
             latent = {x.name: values[x.name] for x in self.density.latents}
             return {**latent, W: w[:-1, None], b: w[-1:]}
 
@@ -316,21 +315,26 @@ def _linear(network: Network, values: Any, sd: np.ndarray) -> tuple[jax.Array, j
     W, b = network.weight_names[-2:]
     fan_in = network.widths[-2]
 
-    def location(w: jax.Array) -> jax.Array:
+    unseen = network.density.observed_arguments
+    inputs = {k: v for k, v in network.rows.items() if k not in unseen}
+
+    def location(w: jax.Array, row: Mapping[str, jax.Array]) -> jax.Array:
         w = w * sd
         moved = {**values, W: w[:fan_in, None], b: w[fan_in:]}
         with handlers.block():  # this run of the model is no part of the one under way
-            return network.outputs(moved, network.rows)[:, 0]
+            return network.outputs(moved, {k: v[None] for k, v in row.items()})[0, 0]
 
-    zero = jnp.zeros(fan_in + 1)
-    return location(zero), jax.jacfwd(location)(zero)
+    # row by row, in reverse: one pass gives a row's P derivatives
+    both = jax.vmap(jax.value_and_grad(location), in_axes=(None, 0))
+    return both(jnp.zeros(fan_in + 1), inputs)
 
 
-def _solve(design: jax.Array, sigma: jax.Array, r: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Cholesky factor of A, and the posterior mean of the last layer."""
-    A = design.T @ design + sigma**2 * jnp.eye(design.shape[1])
-    L = jnp.linalg.cholesky(A)
-    return L, jax.scipy.linalg.cho_solve((L, True), design.T @ r)
+def _solve(design: jax.Array, sigma: jax.Array, r: jax.Array) -> tuple[jax.Array, ...]:
+    """Cholesky factor of A, its inverse, and the posterior mean of the last layer."""
+    eye = jnp.eye(design.shape[1])
+    L = jnp.linalg.cholesky(design.T @ design + sigma**2 * eye)
+    root = jax.scipy.linalg.solve_triangular(L, eye, lower=True)
+    return L, root, root.T @ (root @ (design.T @ r))
 
 
 @jax.custom_jvp
@@ -362,21 +366,21 @@ def log_marginal(design: jax.Array, sigma: jax.Array, r: jax.Array) -> jax.Array
 def _log_marginal(
     design: jax.Array, sigma: jax.Array, r: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """The log density, the Cholesky factor, the posterior mean and the residual."""
+    """The log density, the inverse Cholesky factor, the posterior mean and the residual."""
     number, size = design.shape
-    L, mean = _solve(design, sigma, r)
+    L, root, mean = _solve(design, sigma, r)
     e = r - design @ mean
     log_det = 2 * jnp.sum(jnp.log(jnp.diag(L))) + 2 * (number - size) * jnp.log(sigma)
     value = -0.5 * (r @ e / sigma**2 + log_det + number * jnp.log(2 * jnp.pi))
-    return value, L, mean, e
+    return value, root, mean, e
 
 
 @log_marginal.defjvp
 def _derivative(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     design, sigma, r = primals
     number, size = design.shape
-    value, L, mean, e = _log_marginal(*primals)
-    inverse = jax.scipy.linalg.cho_solve((L, True), jnp.eye(size))
+    value, root, mean, e = _log_marginal(*primals)
+    inverse = root.T @ root
     by_design = jnp.outer(e, mean) / sigma**2 - design @ inverse
     by_sigma = e @ e / sigma**3 - (number - size) / sigma - sigma * jnp.trace(inverse)
     by_r = -e / sigma**2

@@ -15,6 +15,7 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fit import fit_map, fit_mle, fit_nuts
 from workbench.model import Model
+from workbench.network.collapse import fit_network_nuts
 from workbench.network.contest import Answer, Method
 from workbench.network.laplace import Structure, fit_network_laplace
 from workbench.network.mixing import network_mixing
@@ -122,6 +123,29 @@ def by_nuts(
             note=fit.detail,
             network=network,
             mixing=network_mixing(fit),
+        )
+
+    return method
+
+
+def by_network_nuts(model: Model, **settings: Any) -> Method:
+    """NUTS with the last layer integrated out, for constant Normal noise.
+
+    Examples
+    --------
+    >>> from models.mlp_regression import MODEL
+    >>> methods = {"NUTS": by_network_nuts(MODEL, num_chains=2)}
+    """
+
+    def method(train: Dataset, seed: int) -> Answer:
+        fit = fit_network_nuts(model, train, seed=seed, **settings)
+        steps, kept = fit.statistics["n_steps"], fit.provenance.settings
+        return Answer(
+            predict=fit.predict,
+            # the warm-up's steps are not kept: counted as if like the draws'
+            num_gradients=float(steps.sum()) * (1 + kept["num_warmup"] / steps.shape[1]),
+            network=fit.network,
+            mixing=fit.mixing,
         )
 
     return method

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.comparison import Finding, Severity
-from workbench.data import Dataset, list_datasets, load_dataset, load_splits
+from workbench.data import Dataset, list_splits, load_dataset, load_splits
 from workbench.errors import DataError
 from workbench.model import Model, as_model, read_density
 from workbench.model.binding import as_dataset
@@ -260,14 +260,15 @@ def methods(
     network = read_network(read_density(model, data))
     network.prior_sd()  # what has no Normal priors is refused before the first fit
     ways = ways_to_fit(model, quick=quick)
+    splits = _splits(data, 2 if quick else 5, seed)
     contest = hold_contest(
         ways,
-        _splits(data, 2 if quick else 5, seed),
+        splits,
         seed=seed,
         progress=lambda split, name: tell(f"split {split + 1}, {name}"),
     )
     table = _table(contest)
-    train, test = _splits(data, 1, seed)[0]
+    train, test = splits[0]
     findings = {}
     tell("diagnosis")
     for name, answer in contest.answers.items():
@@ -353,12 +354,9 @@ def _network(answer: Answer) -> Network:
 
 def _splits(data: Dataset, num: int, seed: int) -> list[tuple[Dataset, Dataset]]:
     """The first standard splits of a data set that has them, else random ones of four to one."""
-    known = {card.name for card in list_datasets()}
-    if data.name in known and load_dataset(data.name).fingerprint == data.fingerprint:
-        try:
-            return list(load_splits(data.name)[:num])
-        except DataError:
-            pass  # it has none
+    standard = data.name in list_splits()
+    if standard and load_dataset(data.name).fingerprint == data.fingerprint:
+        return list(load_splits(data.name)[:num])
     return [data.split(0.8, seed=seed + j) for j in range(num)]
 
 
