@@ -159,7 +159,8 @@ for temperature in (0.1, 1.0, 10.0):
     draws = fit.draws(jax.random.key(0), 300)
     tempered_net = nets.read_network(small, train)
     predict = lambda d: nets.prediction.mixture_of_outputs(  # noqa: E731
-        "Normal", tempered_net.outputs_of_draws(draws, tempered_net.rows_of(d))  # noqa: B023
+        "Normal",
+        tempered_net.outputs_of_draws(draws, tempered_net.rows_of(d)),  # noqa: B023
     )
     lines.append({"T": temperature, **nets.scores(predict(test), y_test)[["log_score", "crps"]],
                   "sd at 7000": predict(rows).sd[-1]})  # fmt: skip
@@ -197,9 +198,8 @@ pd.DataFrame(
 # ## In words
 
 # %%
-for name, fit in {"MLE": mle, "ensemble": ensemble, "NUTS": posterior}.items():
-    mixing = posterior.mixing if name == "NUTS" else None
-    for finding in nets.diagnose_network(fit, train, test, mixing=mixing):
+for name, answer in contest.answers.items():  # of the first split
+    for finding in nets.diagnose_network(answer, train, test):
         print(f"{name}, {finding.code}: {finding.sentence}\n  {finding.advice}")
 
 # %% [markdown]

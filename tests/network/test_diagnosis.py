@@ -11,6 +11,7 @@ import pytest
 
 import workbench as wb
 from models.mlp_regression import mlp_regression
+from workbench.errors import UsageError
 from workbench.network import NormalMixture, diagnose_network, read_network
 
 RNG = np.random.default_rng(0)
@@ -87,3 +88,9 @@ def test_chains_that_disagree_are_not_mixed(sound):
     table = pd.DataFrame({"r_hat": [1.5, 1.02]}, index=["weights", "function at the data"])
     mixing: Any = SimpleNamespace(table=table, num_modes=2)
     assert codes(sound, true, 0.1, mixing) == {"not mixed", "several functions"}
+
+
+def test_rows_that_were_not_fitted_are_refused(sound):
+    fit: Any = SimpleNamespace(network=sound, predict=None)
+    with pytest.raises(UsageError, match="expects the 40 rows that were fitted; got 20"):
+        diagnose_network(fit, TEST, TRAIN)

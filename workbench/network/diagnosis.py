@@ -26,6 +26,7 @@ import numpy as np
 
 from workbench.comparison import Finding, Severity
 from workbench.data import Dataset
+from workbench.errors import UsageError
 from workbench.network.mixing import Mixing
 from workbench.network.prediction import NormalMixture, Predictive
 from workbench.network.reading import Network
@@ -72,6 +73,11 @@ def diagnose_network(
     tuple of Finding
         Empty when no rule has anything to say.
 
+    Raises
+    ------
+    UsageError
+        When the rows given as fitted are not as many as the fit has.
+
     Examples
     --------
     A network without hidden units can bend nothing:
@@ -86,6 +92,11 @@ def diagnose_network(
     """
     network, findings = fit.network, []
     (y,), (y_new,) = train.observed.values(), held_out.observed.values()
+    if len(y) != len(network.observations):
+        raise UsageError(
+            f"a diagnosis expects the {len(network.observations)} rows that were fitted; got "
+            f"{len(y)}"
+        )
     here, there = fit.predict(train), fit.predict(held_out)
     gap = float(np.mean(here.log_score(y)) - np.mean(there.log_score(y_new)))
     if gap > _GAP:
