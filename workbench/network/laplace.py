@@ -43,7 +43,6 @@ from typing import Any, Literal, get_args
 import jax
 import numpy as np
 import pandas as pd
-from scipy import linalg
 
 from workbench.errors import FitError, UsageError
 from workbench.fit.provenance import Provenance, provenance, stopwatch
@@ -148,7 +147,8 @@ class NetworkLaplace:
         key = jax.random.key(0) if key is None else key
         normal = np.asarray(jax.random.normal(key, (num, self.where.size)))
         # one draw of the weights for all rows: each draw is a function
-        moves = normal @ linalg.cholesky(self.covariance)
+        values, vectors = np.linalg.eigh(self.covariance)
+        moves = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
         outputs = mean + np.einsum("sd,nkd->snk", moves, jacobian[..., self.where], optimize=True)
         return mixture_of_outputs(self.network.family, outputs)
 
@@ -311,7 +311,9 @@ def _structured(network: Network, end: Tuned, structure: Structure) -> dict[str,
         C = at.curvature[np.ix_(where, where)]
     alpha = alpha[where]
     H = C + np.diag(alpha)
-    inverse = linalg.inv(H)
+    # layers of very different precisions: scaled to a unit diagonal before it is inverted
+    unit = 1 / np.sqrt(np.diag(H))
+    inverse = np.linalg.inv(H * np.outer(unit, unit)) * np.outer(unit, unit)
     sd = programs.prior_sd[where]
     scaled = z[network.positions][where] / sd
     return {

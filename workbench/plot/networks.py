@@ -117,7 +117,7 @@ def network_bands(
     --------
     >>> x = np.linspace(0.0, 1.0, 5)
     >>> one = NormalMixture(loc=x[None], scale=np.ones((1, 5)))
-    >>> [ax.get_title() for ax in network_bands({"Laplace": one}, x).ravel()]
+    >>> [ax.get_title("left") for ax in network_bands({"Laplace": one}, x).ravel()]
     ['Laplace']
     """
     columns = min(3, len(predictions))

@@ -25,7 +25,7 @@ _RISES = (0.5, 2.0, 4.5, 12.5)  # nats: of a normal at 1, 2, 3 and 5 sds
 
 
 def loss_plane(found: Surface, *, axes: Any = None) -> np.ndarray:
-    r"""Draw the loss over the two stiffest directions, and over the stiffest and the flattest.
+    """Draw the loss over the two stiffest directions, and over the stiffest and the flattest.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def loss_plane(found: Surface, *, axes: Any = None) -> np.ndarray:
     >>> bowl = pd.DataFrame(axis[:, None] ** 2 + axis**2, index=axis, columns=axis)
     >>> surface = Surface(eigenvalues=np.array([9.0, 0.1]), gauss_newton=np.ones(2), plane=bowl,
     ...     flat=bowl, line=pd.DataFrame(), num_rows=10)
-    >>> loss_plane(surface)[0, 1].get_ylabel()
-    'flattest direction\n(prior sds)'
+    >>> loss_plane(surface)[0, 0].get_xlabel()
+    'stiffest direction (prior sds)'
     """
     grid = new_grid(axes, 1, 2, 4.6, 3.8)
     names = ("next stiffest direction (prior sds)", "flattest direction (prior sds)")
