@@ -84,10 +84,10 @@ bands = {
 _ = plot.network_bands(bands, grid, observed=(income, food), **axes_names)
 
 # %% [markdown]
-# Where households are many, the four agree. From 3000 on there are three households, from 5000 on
-# none. Maximum likelihood has one function and one noise: its band is as wide at 7000 as at 700.
-# The members of the ensemble part a little. Laplace's band and that of NUTS hold what the data
-# leave open, and widen.
+# Where households are many, the four agree. Above 3000 there is one household, above 5000 none.
+# Maximum likelihood has one function and one noise: its band is as wide at 7000 as at 700, and it
+# spends its units on steps. The members of the ensemble hardly part. Laplace's band and that of
+# NUTS hold what the data leave open, and widen.
 
 # %%
 pd.DataFrame({m: p.sd[[20, 100, 159]] for m, p in bands.items()},
@@ -111,11 +111,11 @@ if not surface.line.empty:
 print(f"the data decide {surface.num_decided} of {len(surface.eigenvalues)} directions")
 
 # %% [markdown]
-# Most directions are held by the prior alone (below the pink line): moving along them changes no
+# The directions below the pink line are held by the prior alone: moving along them changes no
 # prediction at the data. That is why weights have no estimates, why maximum likelihood finds no end
 # to its climb, and why an approximation by one normal can still be good for the *function*. The
 # right picture walks on a straight line from the best mode to another one. What is left of the hill
-# when units are matched lies between functions, the rest is mere order.
+# when units are matched lies between functions, the rest is mere order of the units.
 #
 # ## How many units, and which noise?
 #

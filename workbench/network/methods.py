@@ -28,6 +28,11 @@ from workbench.network.training import train_network
 def by_mode(model: Model, *, penalised: bool, num_starts: int = 4) -> Method:
     """Maximum likelihood, or the posterior mode, as a plug-in prediction.
 
+    Notes
+    -----
+    Most starts of a network's likelihood break off where units saturate, far below its height, so
+    that maximum likelihood sets out from the posterior mode too.
+
     Examples
     --------
     >>> from models.mlp_regression import MODEL
@@ -35,14 +40,19 @@ def by_mode(model: Model, *, penalised: bool, num_starts: int = 4) -> Method:
     """
 
     def method(train: Dataset, seed: int) -> Answer:
-        fit = (fit_map if penalised else fit_mle)(model, train, seed=seed, num_starts=num_starts)
+        settings: dict[str, Any] = {"seed": seed, "num_starts": num_starts}
+        fit = fit_map(model, train, **settings)
+        iterations = fit.starts.iterations.sum()
+        if not penalised:
+            fit = fit_mle(model, train, init=fit.z, **settings)
+            iterations += fit.starts.iterations.sum()
         density = fit.require_density()
         draws = {x.name: np.asarray(fit.values[x.name])[None] for x in density.latents}
         network = read_network(density)
         return Answer(
             predict=lambda data: _predict(network, draws, data),
             # a line search evaluates now and then more than once an iteration
-            num_gradients=float(fit.starts.iterations.sum()),
+            num_gradients=float(iterations),
             note=fit.detail,
             network=network,
             modes=_ended(fit.starts.z, fit.starts.log_objective),

@@ -120,7 +120,7 @@ def network_bands(
     >>> [ax.get_title("left") for ax in network_bands({"Laplace": one}, x).ravel()]
     ['Laplace']
     """
-    columns = min(3, len(predictions))
+    columns = 2 if len(predictions) == 4 else min(3, len(predictions))
     rows = -(-len(predictions) // columns)
     grid = new_grid(axes, rows, columns, 3.5, 2.7)
     panels = grid.ravel()
@@ -219,8 +219,10 @@ def prior_functions(
         ax.plot(x, line, color=colour, linewidth=0.7)
     if observed is not None:
         ax.plot(*observed, "o", color=METHOD_COLOURS["data"], markersize=3, label="data")
-    low, high = np.quantile(functions, [0.02, 0.98])
-    ax.set_ylim(low, high)
+    ends = np.quantile(functions, [0.02, 0.98])
+    if observed is not None:
+        ends = np.append(ends, [observed[1].min(), observed[1].max()])
+    ax.set_ylim(ends.min(), ends.max())
     tidy(ax)
     name_axes(ax, x=label, y=response)
     legend_above(ax)
