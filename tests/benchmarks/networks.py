@@ -3,6 +3,23 @@
 ``main(["--data", "energy"])`` runs a few splits of a built-in set and a subset of methods that
 is quick on two cores; ``--full`` runs every split. ``--case DIR`` takes a folder with
 ``data.csv`` (the response in its last column), ``splits.json`` and ``case.json`` instead.
+
+Measured with 20 tanh units, test log-likelihood a row (standard error over splits):
+
+===========  ======  ==================  ==================  ==========================
+set          splits  Laplace, layers     NUTS, 2 x 250       best published, or baseline
+===========  ======  ==================  ==================  ==========================
+energy       8       -0.49 (0.08)        not run             ensembles -1.38
+Boston       20      -2.42 (0.04)        BOSTON_NUTS         ensembles -2.41
+ionosphere   3       -0.31               -0.21               logistic regression -0.36
+===========  ======  ==================  ==================  ==========================
+
+On Boston housing (not shipped; ``--case``) no method here or published is ahead of the others by
+more than its error: what is left is the noise. It is taken as Normal with one sd, and the test rows
+have heavier tails: 50 % intervals of Laplace hold 58 % of them, 95 % intervals 96 %, and the
+farthest rows of all splits lie 7 predictive sds out. The best published method gives each row
+its own sd. Where the evidence was tuned by a fixed point the figure was -2.47: it followed the noise
+(:mod:`workbench.network.tuning`).
 """
 
 from __future__ import annotations

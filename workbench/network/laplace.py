@@ -212,8 +212,8 @@ def fit_network_laplace(
     >>> import workbench as wb
     >>> from models.mlp_regression import mlp_regression
     >>> fit = fit_network_laplace(mlp_regression(hidden=()), wb.load_dataset("kidiq"))
-    >>> fit.converged, round(fit.noise, 2)
-    (True, 18.14)
+    >>> fit.converged, round(fit.noise, 1)
+    (True, 18.1)
     """
     _check(structure, precision, noise, num_starts)
     network = model if isinstance(model, Network) else read_network(model, data)

@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # 7. Five ways to fit a network
+# # 9. Five ways to fit a network
 #
 # **Question.** In 1857 Ernst Engel asked what Belgian households spent on food, given their
 # income. Of 235 households few are rich. A network is fitted by maximum likelihood, as an
@@ -175,9 +175,9 @@ pd.DataFrame(lines).set_index("T").round(3)
 # %%
 contest = nets.hold_contest(
     {
+        "Laplace": nets.by_laplace(model, precision="layer"),
         "MLE": nets.by_mode(model, penalised=False),
         "ensemble": nets.by_training(model, num_members=5, num_epochs=200),
-        "Laplace": nets.by_laplace(model, precision="layer"),
         "Laplace, input noise": nets.by_laplace(small, precision="layer"),
     },
     [data.split(0.8, seed=s) for s in range(5)],
@@ -186,7 +186,7 @@ table = contest.table.unstack("score")
 pd.DataFrame(
     {
         "log score": table["mean", "log_score"],
-        "less MLE": table["difference", "log_score"],
+        "less Laplace": table["difference", "log_score"],
         "error": table["paired_se", "log_score"],
         "CRPS": table["mean", "crps"],
         "95 % covers": table["mean", "coverage_95"],
