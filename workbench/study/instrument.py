@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit import ModeFit
 from workbench.model import Density
+
+Part = dict[str, np.ndarray]
+Keep = Callable[[str, Callable[[], Part]], Part]
+"""``keep(name, make)`` gives the finished part of that name, or makes it now and keeps it, so that
+an interrupted study goes on where it stopped (:class:`workbench.store.StudyFolder`)."""
+
+
+def start_anew(name: str, make: Callable[[], Part]) -> Part:
+    """Keep nothing: make every part now."""
+    return make()
 
 
 class Study(Protocol):
