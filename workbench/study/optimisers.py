@@ -37,12 +37,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 
 from workbench.fit import ModeFit, fit_mle
 from workbench.fit.objective import Objective
 from workbench.model import Density, Model, read_density
 from workbench.study.instrument import require_regular, subject
+from workbench.study.paths import Path, lbfgs_path, newton_path
 
 _NEAR = 0.01  # standard errors from the maximum
 _START = 3.0  # standard errors from the maximum
@@ -213,9 +213,9 @@ def optimisers(
     runs = _first_order(loss, fixed, start, eigenvalues, 500 if quick else 20_000)
     tell("second-order methods")
     gradient = jax.jit(jax.value_and_grad(loss))
-    runs["L-BFGS"] = _lbfgs(gradient, fixed, start)
+    runs["L-BFGS"] = lbfgs_path(gradient, fixed, start)
     scaled = objective.derivatives_in
-    runs["Newton"] = _newton(
+    runs["Newton"] = newton_path(
         lambda w: scaled(jnp.asarray(centre + unit * w), jnp.diag(unit), density.arrays), start
     )
     least = min(float(np.nanmin(v)) for v, *_ in runs.values())
@@ -238,9 +238,6 @@ def optimisers(
         eigenvalues=eigenvalues,
         plane=_plane(lambda w: -objective.values_at(centre + unit * w) - least, stiff),
     )
-
-
-Path = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # value, gradient norm, count, w
 
 
 def _steps(eigenvalues: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -305,47 +302,6 @@ def _first_order(
     value, norm, at = (np.concatenate(x) for x in zip(*parts, strict=True))
     count = np.arange(1, len(value) + 1)
     return {m: (value[:, i], norm[:, i], count, at[:, i]) for i, m in enumerate(FIRST_ORDER)}
-
-
-def _lbfgs(gradient: Callable[..., Any], fixed: Any, start: np.ndarray) -> Path:
-    """L-BFGS by scipy: one row for each iteration, counted in its gradients."""
-    seen: list[tuple[float, float]] = []
-    kept: list[tuple[float, float, int, np.ndarray]] = []
-
-    def counted(w: np.ndarray) -> tuple[float, np.ndarray]:
-        value, g = (np.asarray(x) for x in gradient(w, fixed))
-        seen.append((float(value), float(np.linalg.norm(g))))
-        if not kept:
-            kept.append((*seen[0], 1, w.copy()))
-        return float(value), g
-
-    def each(w: np.ndarray) -> None:
-        value, norm = min(seen)
-        kept.append((value, norm, len(seen), w.copy()))
-
-    options = {"maxiter": 500, "ftol": 0.0, "gtol": 1e-10}
-    minimize(counted, start, jac=True, method="L-BFGS-B", callback=each, options=options)
-    value, norm, count, w = zip(*kept, strict=True)
-    return np.array(value), np.array(norm), np.array(count), np.stack(w)
-
-
-def _newton(derivatives: Callable[[np.ndarray], Any], start: np.ndarray) -> Path:
-    """Newton's method with halved steps; a Hessian counts as P gradients."""
-    w, count, kept = start, 0, []
-    for _ in range(50):
-        value, g, hessian = (-np.asarray(x) for x in derivatives(w))
-        count += 1 + len(w)
-        if kept and not value <= kept[-1][0] + 1e-9 * (1 + abs(value)):
-            w = 0.5 * (w + kept[-1][3])  # too far: half the way back
-            continue
-        kept.append((float(value), float(np.linalg.norm(g)), count, w))
-        own, axes = np.linalg.eigh(hessian)
-        move = axes @ (axes.T @ g / np.maximum(np.abs(own), 1e-8 * np.abs(own).max()))
-        if g @ move < 1e-14:
-            break
-        w = w - move
-    value, norm, counts, path = zip(*kept, strict=True)
-    return np.array(value), np.array(norm), np.array(counts), np.stack(path)
 
 
 def _row(method: str, run: Run, predicted: float, floor: float) -> dict[str, Any]:

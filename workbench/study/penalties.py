@@ -145,8 +145,8 @@ class Penalties:
             last = self.stopping.iloc[-1]
             said.append(
                 f"Gradient descent stopped after {self.stopping.index[-1]} steps stands for "
-                f"{last['width']:.2g} times the width: {last['effective_parameters']:.3g} effective "
-                f"parameters, {last['ridge']:.3g} by ridge."
+                f"{last['width']:.2g} times the width: {last['effective_parameters']:.3g} "
+                f"effective parameters, {last['ridge']:.3g} by ridge."
             )
         moved = self.sensitivity
         if len(moved):
