@@ -71,6 +71,15 @@ def test_all_start_three_standard_errors_away(found):
     np.testing.assert_allclose(first, 3.0, rtol=1e-6)
 
 
+def test_the_leapfrog_samples_where_the_others_arrive(found):
+    assert np.isnan(found.table.loc["leapfrog", "iterations"])
+    # at the starts of trajectories, after the first fifty, d^2 is a chi-squared of 4 degrees:
+    # mean 4 and sd sqrt(8); 350 trajectories of random length, at most twice as correlated
+    path, later = found.runs["leapfrog"], found.runs["leapfrog"].distance[1000:]
+    assert np.mean(later**2) == pytest.approx(4, abs=4 * np.sqrt(8 * 2 / 350))
+    assert path.distance[0] == pytest.approx(3.0, rel=1e-6)
+
+
 def test_height_over_the_plane_is_half_the_squared_distance(found):
     a, b = found.plane.index.to_numpy(), found.plane.columns.to_numpy()
     exact = 0.5 * (a[:, None] ** 2 + b[None, :] ** 2)

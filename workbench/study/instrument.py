@@ -15,7 +15,7 @@ from workbench.model import Density
 Part = dict[str, np.ndarray]
 Keep = Callable[[str, Callable[[], Part]], Part]
 """``keep(name, make)`` gives the finished part of that name, or makes it now and keeps it, so that
-an interrupted study goes on where it stopped (:class:`workbench.store.StudyFolder`)."""
+an interrupted study goes on where it stopped (:class:`workbench.store.StudyParts`)."""
 
 
 def start_anew(name: str, make: Callable[[], Part]) -> Part:

@@ -16,6 +16,11 @@ L-BFGS            line search                               superlinear
 Newton            halved where it rises                     quadratic
 ================  ========================================  =====================================
 
+Beside them runs NUTS's step, the leapfrog of Hamiltonian Monte Carlo: momentum without friction,
+drawn anew from :math:`N(0, I)` after each trajectory of steps :math:`1 / \sqrt L`, the end accepted
+with the probability that leaves :math:`e^{-f}` as it is. It does not arrive, it samples: on a
+quadratic :math:`d^2` tends to a :math:`\chi^2_P`.
+
 The distance is :math:`d = \sqrt{2 (f - f_{\min})}`: on a quadratic, that to the maximum in
 standard errors. The observed rate is the slope of :math:`\log d` over the last half of the
 iterations before rounding.
@@ -24,7 +29,7 @@ References
 ----------
 Polyak (1964), doi:10.1016/0041-5553(64)90137-5; Nesterov (2004), Introductory Lectures on Convex
 Optimization, section 2.2, doi:10.1007/978-1-4419-8853-9; Kingma and Ba (2015), arXiv:1412.6980;
-Liu and Nocedal (1989), doi:10.1007/BF01589116.
+Liu and Nocedal (1989), doi:10.1007/BF01589116; Neal (2011), doi:10.1201/b10905-6 (leapfrog).
 """
 
 from __future__ import annotations
@@ -48,7 +53,9 @@ _NEAR = 0.01  # standard errors from the maximum
 _START = 3.0  # standard errors from the maximum
 _CHUNK = 250  # iterations of one call
 _ADAM = 0.1
+_LEAPS = 25  # of a trajectory
 _GRID = 41  # points of the contour's grid along each direction
+LEAPFROG = "leapfrog"
 FIRST_ORDER = ("gradient descent", "momentum", "Nesterov", "Adam")
 
 
@@ -218,6 +225,8 @@ def optimisers(
     runs["Newton"] = newton_path(
         lambda w: scaled(jnp.asarray(centre + unit * w), jnp.diag(unit), density.arrays), start
     )
+    tell("leapfrog")
+    runs[LEAPFROG] = _leapfrog(loss, fixed, start, eigenvalues[-1], 40 if quick else 400, seed)
     least = min(float(np.nanmin(v)) for v, *_ in runs.values())
     stiff = axes[:, ::-1][:, :2] * np.sqrt(eigenvalues[::-1][:2])
     made = {
@@ -231,6 +240,14 @@ def optimisers(
     }
     floor = 10 * np.sqrt(2e-15 * (1 + abs(least)))
     rows = [_row(m, r, _predicted(m, eigenvalues), floor) for m, r in made.items()]
+    later = made[LEAPFROG].distance[made[LEAPFROG].distance.size // 4 :]
+    typical = np.sqrt(np.mean(later**2))
+    rows[-1] |= {
+        "iterations": np.nan,
+        "gradients": np.nan,
+        "reason": f"samples: {typical:.2g} standard errors away (root mean square; "
+        f"sqrt(P) = {np.sqrt(start.size):.2g})",
+    }
     return Optimisers(
         name=subject(density),
         table=pd.DataFrame(rows).set_index("method"),
@@ -302,6 +319,54 @@ def _first_order(
     value, norm, at = (np.concatenate(x) for x in zip(*parts, strict=True))
     count = np.arange(1, len(value) + 1)
     return {m: (value[:, i], norm[:, i], count, at[:, i]) for i, m in enumerate(FIRST_ORDER)}
+
+
+def _leapfrog(
+    loss: Callable[..., jax.Array], fixed: Any, start: np.ndarray, stiffest: float, num: int,
+    seed: int,
+) -> Path:  # fmt: skip
+    """Trajectories of Hamiltonian Monte Carlo, every step of them; rejected ones end at their start.
+
+    The number of leaps of a trajectory is uniform on 1 to 25, so that none returns for ever.
+    """
+    step = 1 / np.sqrt(stiffest)
+    gradient = jax.value_and_grad(loss)
+
+    def trajectory(state: Any, key: jax.Array) -> Any:
+        w, fixed = state
+        draw, count, accept = jax.random.split(key, 3)
+        p = jax.random.normal(draw, w.shape)
+        leaps = jax.random.randint(count, (), 1, _LEAPS + 1)
+        value, g = gradient(w, fixed)
+        energy = value + 0.5 * p @ p
+
+        def leap(inner: Any, i: jax.Array) -> Any:
+            at, p, value, g = inner
+            half = p - 0.5 * step * g
+            moved = at + step * half
+            new, slope = gradient(moved, fixed)
+            after = (moved, half - 0.5 * step * slope, new, slope)
+            inner = jax.tree.map(lambda a, b: jnp.where(i < leaps, a, b), after, inner)
+            return inner, (inner[2], jnp.linalg.norm(inner[3]), inner[0])
+
+        (end, p, new, _), seen = jax.lax.scan(leap, (w, p, value, g), jnp.arange(_LEAPS))
+        stays = jnp.log(jax.random.uniform(accept)) > energy - new - 0.5 * p @ p
+        # nan where the objective is undefined: not accepted
+        stays = stays | ~jnp.isfinite(new)
+        return (jnp.where(stays, w, end), fixed), (seen, leaps, value, jnp.linalg.norm(g), w)
+
+    keys = jax.random.split(jax.random.key(seed), num)
+    _, (seen, leaps, *first) = jax.jit(lambda w, fixed: jax.lax.scan(trajectory, (w, fixed), keys))(
+        jnp.asarray(start), fixed
+    )
+    # the start of each trajectory, then the leaps that it made
+    made = np.arange(_LEAPS) < np.asarray(leaps)[:, None]
+    kept = np.concatenate([np.ones((num, 1), dtype=bool), made], axis=1)
+    value, norm, w = (
+        np.concatenate([np.asarray(a)[:, None], np.asarray(b)], axis=1)[kept]
+        for a, b in zip(first, seen, strict=True)
+    )
+    return value, norm, np.arange(1, len(value) + 1), w
 
 
 def _row(method: str, run: Run, predicted: float, floor: float) -> dict[str, Any]:
