@@ -66,7 +66,7 @@ def study(
             watch.stage("writing")
             for path in write_study(study_section(made), out, found, dataset):
                 ctx.meta[KEPT].append(path)
-            _update_report(out, ctx.meta[KEPT])
+            _update_report(out, instrument, ctx.meta[KEPT])
         if picture is not None:
             watch.stage("drawing")
             _draw(instrument, made, picture)
@@ -97,7 +97,7 @@ def _list(json_: bool) -> None:
     print_table([("instrument", "left"), ("", "left")], [list(x) for x in INSTRUMENTS.items()])
 
 
-def _update_report(folder: Path, kept: list[Path]) -> None:
+def _update_report(folder: Path, instrument: str, kept: list[Path]) -> None:
     """Write the report of the comparison in a folder once more, with the studies there."""
     from workbench.cli.folder import FILE, REPORT
     from workbench.cli.study_files import read_studies
@@ -110,6 +110,12 @@ def _update_report(folder: Path, kept: list[Path]) -> None:
         studies = read_studies(folder, comparison)
         write_report(comparison, folder / REPORT, source=read_source(path), studies=studies)
         kept.append(folder / REPORT)
+        if instrument not in {s.instrument for s in studies}:
+            click.echo(
+                f"the comparison in {folder} is of another model, or of other rows (--held-out): "
+                f"its report does not show the {instrument}",
+                err=True,
+            )
 
 
 def _draw(instrument: str, made: Any, place: Path) -> None:

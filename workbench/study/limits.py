@@ -198,7 +198,7 @@ def limits(
     num_orders = 4 if quick else 16
     x, t = student(best.num_parameters, 4096 if quick else 16_384, seed)
     # the same draws, weighted to be normal: what is within their noise has no slope
-    noise = _FLOOR * np.mean([wasserstein(u, normal_weights(x, t)) for u in x.T])
+    noise = float(_FLOOR * np.mean([wasserstein(u, normal_weights(x, t)) for u in x.T]))
     least = min(max(5 * best.num_parameters, 10), rows)
     sizes = np.unique(np.geomspace(least, rows, 5).round().astype(int))
     study = _Study(density, best, seed, x, t, keep, tell)

@@ -325,7 +325,7 @@ def _leapfrog(
     loss: Callable[..., jax.Array], fixed: Any, start: np.ndarray, stiffest: float, num: int,
     seed: int,
 ) -> Path:  # fmt: skip
-    """Trajectories of Hamiltonian Monte Carlo, every step of them; rejected ones end at their start.
+    """Trajectories of Hamiltonian Monte Carlo, leap by leap; a rejected one ends at its start.
 
     The number of leaps of a trajectory is uniform on 1 to 25, so that none returns for ever.
     """

@@ -296,9 +296,10 @@ def _profile(objective: Objective, best: ModeFit, pair: list[int]) -> Callable[.
     """Compiled: the maximum over the other parameters at each pair of values, (K, 2) to (K,)."""
     centre = jnp.asarray(best.z[objective.free])
     rest = np.setdiff1d(np.arange(centre.size), pair)
+    at = np.array(pair)
     block = best.information[np.ix_(rest, rest)]
     # to first order the others move with the pair as their conditional mean does
-    slope = jnp.asarray(-np.linalg.solve(block, best.information[np.ix_(rest, pair)]))
+    slope = jnp.asarray(-np.linalg.solve(block, best.information[np.ix_(rest, at)]))
     scale = jnp.asarray(np.linalg.inv(np.linalg.cholesky(block)).T)
     middle, others = centre[jnp.asarray(pair)], centre[rest]
 
