@@ -23,7 +23,6 @@
 
 # %%
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 import workbench as wb
@@ -63,7 +62,8 @@ race.table.drop(columns="reason").round(5)
 
 # %% [markdown]
 # The condition number is a property of the coordinates, not of the data. With covariates centred
-# and scaled the same likelihood is round, and gradient descent arrives.
+# and scaled the same likelihood is nearly round. (Momentum's best step is for the curvature at the
+# maximum; in the coordinates as measured the start has more, and it diverges.)
 
 # %%
 frame = pd.DataFrame(data.inputs["x"][:, 1:], columns=["air", "water", "acid"])

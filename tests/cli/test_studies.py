@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ def test_alone_it_lists_every_instrument_with_a_line():
     for name in INSTRUMENTS:
         assert callable(getattr(study, name))
         assert callable(getattr(plot, name))
+
+
+def test_the_readme_has_a_command_for_every_instrument():
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`workbench study (\w+) \w+`", readme)) == set(INSTRUMENTS)
 
 
 def test_json_is_the_table_of_python(tmp_path):

@@ -49,7 +49,7 @@ def covariance(found: Covariance, *, limit: int = 14, axes: Any = None) -> np.nd
     >>> table = pd.DataFrame({"estimate": [1.0], "observed": [0.5]}, index=["mu"])
     >>> found = Covariance(name="m-d", table=table, matrices={"observed": one}, reasons={},
     ...                    ratios=pd.DataFrame())
-    >>> covariance(found)[0, 0].get_title()
+    >>> covariance(found)[0, 0].get_title(loc="left")
     'observed'
     """
     kinds = list(found.matrices)

@@ -17,10 +17,8 @@ minimises                                                              strength
 
 Along widths :math:`s \tau` the study gives the posterior mode in constrained space (MAP), the
 effective number of parameters :math:`\mathrm{tr}(H^{-1} H_y)`, and three scores: the log evidence
-by Laplace's method, and the log predictive density of rows left out, one by one and in ten folds.
-One row is left out by one Newton step, :math:`\theta_{-i} = \hat\theta - (H - H_i)^{-1} s_i` with
-its score and its curvature, which is exact where the log posterior is quadratic; a fold by
-refitting.
+by Laplace's method, and the log predictive density of rows left out, one by one and in ten folds
+(:mod:`workbench.study.ridge`).
 
 The lasso is the mode under a Laplace prior of the same sd, :math:`|\beta| \sqrt 2 / \tau`
 (:mod:`workbench.study.lasso`); gradient descent that is stopped early is ridge regression without
@@ -30,8 +28,8 @@ much it would move with the prior and with the likelihood, each to a power near 
 References
 ----------
 Hoerl and Kennard (1970), doi:10.1080/00401706.1970.10488634; MacKay (1992),
-doi:10.1162/neco.1992.4.3.415; Pregibon (1981), doi:10.1214/aos/1176345513 (the one-step refit);
-Kallioinen, Paananen, Bürkner and Vehtari (2024), doi:10.1007/s11222-023-10366-5 (power-scaling).
+doi:10.1162/neco.1992.4.3.415; Kallioinen, Paananen, Bürkner and Vehtari (2024),
+doi:10.1007/s11222-023-10366-5 (power-scaling).
 """
 
 from __future__ import annotations
@@ -47,21 +45,14 @@ import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_map, fit_nuts
-from workbench.fit.objective import Objective
-from workbench.fit.optimiser import lbfgs
-from workbench.fit.scaling import rescale
 from workbench.fit.terms import term_vector
 from workbench.model import Density, Model, read_density
 from workbench.study.instrument import Keep, require_regular, start_anew, subject
 from workbench.study.lasso import LassoFit, lasso
-from workbench.study.refits import num_cases
+from workbench.study.ridge import num_rows, ridge_modes
 from workbench.study.stopping import early_stopping
-from workbench.study.widths import can_widen, prior_of, widened
+from workbench.study.widths import can_widen, prior_of
 
-_NEAR = 1e-6  # Newton decrement, nats
-_NEWTON = 4
-_FOLD_NEWTON = 10
-_FOLDS = 10
 SCORES = ("log_evidence", "elpd_loo", "elpd_kfold")
 
 
@@ -80,7 +71,7 @@ class Penalties:
         ``lambda`` (1 / tau^2, on the log-likelihood), ``lambda_rss`` and ``lambda_mean`` (on the
         residual sum of squares and on its mean, for normal noise), ``effective_parameters``,
         ``nonzero`` (coefficients that the lasso keeps), ``log_evidence``, ``elpd_loo``,
-        ``elpd_kfold`` (nats) and ``reason``.
+        ``elpd_kfold`` (nats, one by one and in ten folds) and ``reason``.
     path, lasso : pandas.DataFrame
         MAP of every term under normal priors (ridge, or the model's own kind) and under Laplace
         priors of the same sd, one row for each width.
@@ -237,20 +228,11 @@ def penalties(
     best = fit if fit is not None else fit_map(density, seed=seed)
     require_regular(best, density, "penalties expects a regular posterior mode; that")
     widths = np.geomspace(10**-2.0, 10**2.0, 7 if quick else 25)
-    start = jnp.asarray(best.z)
-    objective = Objective(density=density, method="MAP")
-    scale = jnp.asarray(rescale(objective, start, density.arrays)[0])
-    rows = _rows(density)
-    folds = np.random.default_rng(seed).permutation(rows) % max(min(_FOLDS, rows), 1)
-    program = _program(density, chosen, start, scale)
+    rows, modes = num_rows(density), ridge_modes(density, chosen, best.z, seed)
     made: dict[float, Any] = {}
-    for flag, space in ((0.0, "constrained"), (1.0, "unconstrained")):
+    for jacobian, space in ((0.0, "constrained"), (1.0, "unconstrained")):
         tell(f"widths, {space} modes")
-        made[flag] = keep(f"modes {space}", lambda flag=flag: {
-            k: np.asarray(v)
-            for k, v in program(jnp.asarray(widths), flag, jnp.asarray(folds), density.arrays)
-            .items()
-        })  # fmt: skip
+        made[jacobian] = keep(f"modes {space}", lambda jacobian=jacobian: modes(widths, jacobian))
     constrained, unconstrained = made[0.0], made[1.0]
     places = np.concatenate([
         np.arange(x.start, x.stop) for x in density.latents if x.name in chosen
@@ -267,6 +249,7 @@ def penalties(
         nuts = fit_nuts(density, seed=seed)
     tau = widths * float(np.median(sd))
     regular = constrained["regular"] & unconstrained["regular"]
+    held_out = constrained["elpd_loo"] + constrained["elpd_kfold"]
     table = pd.DataFrame(
         {
             "tau": tau,
@@ -278,7 +261,7 @@ def penalties(
             "log_evidence": unconstrained["log_evidence"],
             "elpd_loo": constrained["elpd_loo"],
             "elpd_kfold": constrained["elpd_kfold"],
-            "reason": _reasons(regular, sparse["nonzero"], constrained["elpd_kfold"], rows),
+            "reason": _reasons(regular, sparse["nonzero"], held_out, rows),
         },
         index=pd.Index(widths, name="width"),
     )
@@ -304,14 +287,16 @@ def penalties(
     )
 
 
-def _reasons(regular: np.ndarray, nonzero: np.ndarray, kfold: np.ndarray, rows: int) -> list[str]:
+def _reasons(
+    regular: np.ndarray, nonzero: np.ndarray, held_out: np.ndarray, rows: int
+) -> list[str]:
     """Why a width lacks a number."""
     found = []
     for k in range(len(regular)):
         said = [] if regular[k] else ["no regular mode"]
         said += [] if np.isfinite(nonzero[k]) else ["lasso did not converge"]
-        if regular[k] and rows and not np.isfinite(kfold[k]):
-            said.append("a fold has no regular mode")
+        if regular[k] and rows and not np.isfinite(held_out[k]):
+            said.append("rows left out leave no regular mode")
         found.append("; ".join(said) if rows else "; ".join([*said, "no rows to leave out"]))
     return found
 
@@ -354,136 +339,12 @@ def _lasso_path(
 
 
 def _sensitivity(nuts: DrawsFit | None) -> pd.DataFrame:
-    """Power-scaling sensitivity of the posterior; empty without what it is made of."""
+    """Power-scaling sensitivity of the terms; empty without what it is made of."""
     if nuts is None or not {"log_likelihood", "log_prior"} <= set(nuts.datatree.children):
         return pd.DataFrame()
     from workbench import az
 
-    return az.psense_summary(nuts.datatree)
-
-
-def _rows(density: Density) -> int:
-    """Number of independent rows, 0 where there are none to leave out."""
-    try:
-        return num_cases(density)
-    except FitError:
-        return 0
-
-
-def _program(
-    density: Density, sites: tuple[str, ...], start: jax.Array, scale: jax.Array
-) -> Callable[..., dict[str, jax.Array]]:
-    """Compiled: modes at many widths; a flag puts the Jacobian in (mode and evidence in z)."""
-    rows = _rows(density)
-
-    def objective(z: jax.Array, data: Any) -> jax.Array:
-        width, flag, arrays = data
-        here = Objective(density=widened(density, sites, width), method="MAP")
-        jacobian = density.evaluate(z, arrays).log_jacobian
-        total = here.log_joint(z, jnp.zeros(0), arrays)
-        return total + flag * sum(jacobian.values(), start=jnp.zeros(()))
-
-    def likelihood(z: jax.Array, data: Any) -> jax.Array:
-        return density.log_terms(z, data[2]).log_likelihood
-
-    def hessian(f: Callable[[jax.Array], jax.Array]) -> jax.Array:
-        return -density.jacobian(jax.grad(f))(jnp.zeros_like(start))
-
-    def one(width: jax.Array, flag: Any, folds: Any, arrays: Any) -> dict[str, jax.Array]:
-        data: Any = (width, flag, arrays)
-        theta = lbfgs(objective, start[None], scale[None], data, 1e-4)[0][0]
-
-        def newton(_: int, theta: jax.Array) -> jax.Array:
-            g = jax.grad(lambda w: objective(theta + scale @ w, data))(jnp.zeros_like(theta))
-            h = hessian(lambda w: objective(theta + scale @ w, data))
-            return theta + scale @ jnp.linalg.solve(h, g)
-
-        theta = jax.lax.fori_loop(0, _NEWTON, newton, theta)
-        g = jax.grad(lambda w: objective(theta + scale @ w, data))(jnp.zeros_like(theta))
-        h = hessian(lambda w: objective(theta + scale @ w, data))
-        fit = hessian(lambda w: likelihood(theta + scale @ w, data))
-        log_det = jnp.linalg.slogdet(h)[1] - 2 * jnp.linalg.slogdet(scale)[1]
-        return {
-            "terms": term_vector(density, theta, arrays),
-            "effective": jnp.trace(jnp.linalg.solve(h, fit)),
-            "log_evidence": objective(theta, data)
-            + 0.5 * theta.size * jnp.log(2 * jnp.pi)
-            - 0.5 * log_det,
-            "elpd_loo": _left_out(density, theta, scale, h, rows, arrays)
-            if rows
-            else jnp.asarray(jnp.nan),
-            "elpd_kfold": _by_folds(
-                density, theta, scale, lambda t: objective(t, data), folds, rows, arrays
-            )
-            if rows
-            else jnp.asarray(jnp.nan),
-            "noise": _noise(density, theta, arrays),
-            "regular": (jnp.linalg.eigvalsh(h)[0] > 0) & (g @ jnp.linalg.solve(h, g) < _NEAR),
-        }
-
-    return jax.jit(
-        lambda widths, flag, folds, arrays: jax.lax.map(
-            lambda s: one(s, flag, folds, arrays), widths
-        )
-    )
-
-
-def _by_row(density: Density, rows: int, z: jax.Array, arrays: Any) -> jax.Array:
-    """Log density of each row, shape (N,)."""
-    each = density.pointwise_log_likelihood(z, arrays).values()
-    return sum((x.reshape(rows, -1).sum(axis=1) for x in each), start=jnp.zeros(rows))
-
-
-def _left_out(
-    density: Density, theta: jax.Array, scale: jax.Array, h: jax.Array, rows: int, arrays: Any
-) -> jax.Array:
-    """Sum of each row's log density at the mode without it, by one Newton step."""
-
-    def by_row(w: jax.Array) -> jax.Array:
-        return _by_row(density, rows, theta + scale @ w, arrays)
-
-    zero = jnp.zeros_like(theta)
-    score = density.jacobian(by_row)(zero)
-    curvature = -density.jacobian(density.jacobian(by_row))(zero)
-
-    def one(i: jax.Array) -> jax.Array:
-        return by_row(-jnp.linalg.solve(h - curvature[i], score[i]))[i]
-
-    return jnp.sum(jax.lax.map(one, jnp.arange(rows), batch_size=64))
-
-
-def _by_folds(
-    density: Density, theta: jax.Array, scale: jax.Array, objective: Callable[..., jax.Array],
-    folds: jax.Array, rows: int, arrays: Any,
-) -> jax.Array:  # fmt: skip
-    """Sum of each fold's log density at the mode of the others; ``nan`` where one has none."""
-
-    def one(fold: jax.Array) -> jax.Array:
-        held = folds == fold
-
-        def others(w: jax.Array) -> jax.Array:
-            z = theta + scale @ w
-            return objective(z) - jnp.where(held, _by_row(density, rows, z, arrays), 0.0).sum()
-
-        def newton(_: Any, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            w, _ = state
-            g = jax.grad(others)(w)
-            move = jnp.linalg.solve(-density.jacobian(jax.grad(others))(w), g)
-            return w + move, g @ move
-
-        first = jnp.zeros_like(theta), jnp.asarray(jnp.inf)
-        w, decrement = jax.lax.fori_loop(0, _FOLD_NEWTON, newton, first)
-        score = jnp.where(held, _by_row(density, rows, theta + scale @ w, arrays), 0.0).sum()
-        # the decrement is that of the last step, before which it was larger
-        return jnp.where(jnp.abs(decrement) < _NEAR, score, jnp.nan)
-
-    return jnp.sum(jax.lax.map(one, jnp.arange(min(_FOLDS, rows))))
-
-
-def _noise(density: Density, z: jax.Array, arrays: Any) -> jax.Array:
-    """Mean sd of normal observations; ``nan`` for other families."""
-    found = density.evaluate(z, arrays).distributions
-    if set(density.observed_families) != {"Normal"}:
-        return jnp.asarray(jnp.nan)
-    (first, *_) = density.names("observed")
-    return jnp.mean(jnp.sqrt(found[first].variance))
+    tree = az.from_dict({"posterior": {"term": nuts.estimand_draws}})
+    for part in ("log_prior", "log_likelihood"):
+        tree[part] = nuts.datatree[part]
+    return az.psense_summary(tree).set_axis(nuts.estimands.index)
