@@ -110,4 +110,8 @@ path.stopping.iloc[::3].round(3)
 path.sensitivity.round(3)
 
 # %% [markdown]
-# **Answer.** ANSWER
+# **Answer.** In the coordinates as measured the surface is a ridge with a condition number of
+# 2,500, and gradient descent takes 4,765 steps along it; centred and scaled it takes 20. Newton's
+# method takes 4 in both. As the prior narrows the lasso drops the acid first, whose coefficient
+# ridge merely turns round. Both kinds of cross-validation would have the prior ten times as narrow
+# as it is or more, the evidence five times; the posterior itself hardly depends on it.

@@ -77,6 +77,8 @@ class Limits:
     agreement : float
         Number of rows from which posterior and normal agree to 0.05 standard errors, by the fitted
         line; ``nan`` where it does not fall.
+    noise : float
+        Distance of the cloud of draws itself from a normal: none below it is measured.
 
     Examples
     --------
@@ -92,6 +94,7 @@ class Limits:
     table: pd.DataFrame
     rates: pd.Series
     agreement: float
+    noise: float = np.nan
 
     @property
     def trusted(self) -> bool:
@@ -198,7 +201,7 @@ def limits(
     num_orders = 4 if quick else 16
     x, t = student(best.num_parameters, 4096 if quick else 16_384, seed)
     # the same draws, weighted to be normal: what is within their noise has no slope
-    noise = float(_FLOOR * np.mean([wasserstein(u, normal_weights(x, t)) for u in x.T]))
+    noise = float(np.mean([wasserstein(u, normal_weights(x, t)) for u in x.T]))
     least = min(max(5 * best.num_parameters, 10), rows)
     sizes = np.unique(np.geomspace(least, rows, 5).round().astype(int))
     study = _Study(density, best, seed, x, t, keep, tell)
@@ -218,7 +221,7 @@ def limits(
     entries += [] if nuts is None else _monte_carlo_errors(nuts)
     table = pd.DataFrame(entries)
     # only Wasserstein distances have the noise of their draws
-    floor = {"data": noise, "simulated": noise, "temperature": noise}
+    floor: dict[str, float] = {k: _FLOOR * noise for k in ("data", "simulated", "temperature")}
     lines = {
         str(k): _line(part, floor.get(str(k), 0.0))
         for k, part in table.groupby("limit", sort=False)
@@ -231,6 +234,7 @@ def limits(
         table=table,
         rates=pd.Series({limit: line[0] for limit, line in lines.items()}, name="rate"),
         agreement=agree,
+        noise=noise,
     )
 
 
