@@ -81,8 +81,8 @@ pd.Series(
 # ## Integrals: the evidence
 #
 # The largest integral of a fit is over all its parameters, $p(y) = \int p(y \mid \theta)
-# p(\theta) d\theta$: how probable the data were before they were seen. Four estimators that know
-# nothing of each other agree on it; where they do, two models can be compared.
+# p(\theta) d\theta$: how probable the data were before they were seen. Estimators that know nothing
+# of each other agree on it; where they do, two models can be compared.
 
 # %%
 models = {m.__name__.split(".")[-1]: m.MODEL for m in (poisson, negative_binomial)}

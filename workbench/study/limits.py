@@ -105,10 +105,9 @@ class Limits:
     def sentences(self) -> tuple[str, ...]:
         """What the numbers say."""
         said = [
-            "Distance of the posterior from the normal of the MLE falls as "
-            f"n^{self.rates['data']:.2f} (regular models: -0.5), that of MAP from MLE as "
-            f"alpha^{self.rates['prior']:.2f} (1), that of the tempered posterior from its normal "
-            f"as T^{self.rates['temperature']:.2f} (0.5)."
+            f"Distance of the posterior from the normal of the MLE falls {self._rate('data', 'n')} "
+            f"(regular models: -0.5), that of MAP from MLE {self._rate('prior', 'alpha')} (1), that "
+            f"of the tempered posterior from its normal {self._rate('temperature', 'T')} (0.5)."
         ]
         if np.isfinite(self.rates.get("simulated", np.nan)):
             said.append(
@@ -127,6 +126,12 @@ class Limits:
                 f"{self.agreement:.2g} rows on."
             )
         return tuple(said)
+
+    def _rate(self, limit: str, letter: str) -> str:
+        rate = self.rates[limit]
+        if np.isnan(rate):
+            return "too little above the noise of the draws to have a rate"
+        return f"as {letter}^{rate:.2f}"
 
 
 def limits(
