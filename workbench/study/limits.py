@@ -105,9 +105,10 @@ class Limits:
     def sentences(self) -> tuple[str, ...]:
         """What the numbers say."""
         said = [
-            f"Distance of the posterior from the normal of the MLE falls {self._rate('data', 'n')} "
-            f"(regular models: -0.5), that of MAP from MLE {self._rate('prior', 'alpha')} (1), that "
-            f"of the tempered posterior from its normal {self._rate('temperature', 'T')} (0.5)."
+            "Distance of the posterior from the normal of the MLE falls "
+            f"{self._rate('data', 'n')} (regular models: -0.5), that of MAP from MLE "
+            f"{self._rate('prior', 'alpha')} (1), that of the tempered posterior from its normal "
+            f"{self._rate('temperature', 'T')} (0.5)."
         ]
         if np.isfinite(self.rates.get("simulated", np.nan)):
             said.append(
