@@ -80,7 +80,9 @@ def prior_of(density: Density, name: str) -> tuple[np.ndarray, np.ndarray]:
     shape = fn.batch_shape + fn.event_shape
     while not hasattr(fn, "scale"):
         fn = fn.base_dist
-    loc, scale = (np.ravel(np.asarray(jnp.broadcast_to(x, shape))) for x in (fn.loc, fn.scale))
+    loc, scale = (
+        np.ravel(np.asarray(jnp.broadcast_to(x, shape), dtype=float)) for x in (fn.loc, fn.scale)
+    )
     return loc, scale
 
 
