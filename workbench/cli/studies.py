@@ -9,20 +9,12 @@ import click
 
 from workbench.cli.commands import main
 from workbench.cli.inputs import DataName
+from workbench.cli.instruments import INSTRUMENTS
 from workbench.cli.models import ModelName
 from workbench.cli.options import model_and_data, regression, shared
 from workbench.cli.shell import DISTRUST, DONE, KEPT
 from workbench.errors import UsageError
 
-# by the name that each has in workbench.study and in workbench.plot; read without importing them
-INSTRUMENTS = {
-    "evidence": "How probable are the data: fit less Occam factor, by estimators that agree?",
-    "spectrum": "Which directions do the data decide, and which the prior?",
-    "optimisers": "How fast do six optimisers climb, and how fast should they?",
-    "limits": "Do both answers meet with more data, a wider prior, a lower temperature?",
-    "penalties": "What does a prior of another width do, and which width does each score pick?",
-    "bayes": "Likelihood times prior over evidence: at a point, on an axis, batch by batch.",
-}
 _KINDS = (".png", ".svg")
 
 
@@ -36,13 +28,17 @@ _KINDS = (".png", ".svg")
 @click.option("--quick", is_flag=True, help="A smaller study: under a minute on two cores.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Seed of everything random.")  # fmt: skip
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+              help="Keep the study there as it is made, and go on from what is there; in the "
+              "folder of a run, show it in its report.")  # fmt: skip
 @click.option("--plot", "picture", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Draw the study too, as PNG or SVG.")  # fmt: skip
 @shared
 @click.pass_context
 def study(
     ctx: click.Context, instrument: str | None, model: str | None, data: str | None,
-    formula: str | None, quick: bool, seed: int, picture: Path | None, json_: bool, quiet: bool,
+    formula: str | None, quick: bool, seed: int, out: Path | None, picture: Path | None,
+    json_: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Study MODEL at its data by an INSTRUMENT; without one, list the instruments."""
     from workbench.cli.folder import as_json, rows
@@ -58,15 +54,25 @@ def study(
     with watching(quiet) as watch:
         found, dataset = model_and_data(ctx, model, data, formula)
         from workbench import study as room
+        from workbench.cli.study_files import kept_study, write_study
+        from workbench.report import study_section
 
         watch.stage(instrument)
-        made = getattr(room, instrument)(
-            found, dataset, seed=seed, quick=quick, on_stage=watch.stage
-        )
+        given: Any = {"seed": seed, "quick": quick, "on_stage": watch.stage}
+        if out is None:
+            made = getattr(room, instrument)(found, dataset, **given)
+        else:
+            made = kept_study(instrument, found, dataset, out, **given)
+            watch.stage("writing")
+            for path in write_study(study_section(made), out, found, dataset):
+                ctx.meta[KEPT].append(path)
+            _update_report(out, instrument, ctx.meta[KEPT])
         if picture is not None:
             watch.stage("drawing")
             _draw(instrument, made, picture)
             ctx.meta[KEPT].append(picture)
+    if out is not None and not quiet:
+        click.echo(f"wrote {', '.join(str(p) for p in ctx.meta[KEPT])}", err=True)
     if json_:
         table = made.table.reset_index(drop=made.table.index.name is None)
         content = {"name": made.name, "study": instrument, "table": rows(table),
@@ -89,6 +95,27 @@ def _list(json_: bool) -> None:
     from workbench.cli.output import print_table
 
     print_table([("instrument", "left"), ("", "left")], [list(x) for x in INSTRUMENTS.items()])
+
+
+def _update_report(folder: Path, instrument: str, kept: list[Path]) -> None:
+    """Write the report of the comparison in a folder once more, with the studies there."""
+    from workbench.cli.folder import FILE, REPORT
+    from workbench.cli.study_files import read_studies
+    from workbench.report import write_report
+    from workbench.store import load, read_source
+
+    path = folder / FILE
+    if path.is_file():
+        comparison = load(path)
+        studies = read_studies(folder, comparison)
+        write_report(comparison, folder / REPORT, source=read_source(path), studies=studies)
+        kept.append(folder / REPORT)
+        if instrument not in {s.instrument for s in studies}:
+            click.echo(
+                f"the comparison in {folder} is of another model, or of other rows (--held-out): "
+                f"its report does not show the {instrument}",
+                err=True,
+            )
 
 
 def _draw(instrument: str, made: Any, place: Path) -> None:

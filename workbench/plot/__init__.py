@@ -7,6 +7,8 @@ and marker in every picture (`METHOD_COLOURS`, `METHOD_MARKERS`).
 from workbench.plot.bayes import bayes
 from workbench.plot.chains import rank, trace
 from workbench.plot.checks import predictive_check
+from workbench.plot.covariance import covariance
+from workbench.plot.design import design
 from workbench.plot.distribution import densities, density
 from workbench.plot.estimates import forest
 from workbench.plot.evidence import evidence
@@ -20,18 +22,22 @@ from workbench.plot.penalties import penalties
 from workbench.plot.ranks import rank_ecdf
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
+from workbench.plot.score import score
 from workbench.plot.spectrum import spectrum
 from workbench.plot.steps import ledger
 from workbench.plot.style import METHOD_COLOURS, METHOD_MARKERS
+from workbench.plot.surface import surface
 
 __all__ = [
     "METHOD_COLOURS",
     "METHOD_MARKERS",
     "bayes",
     "calibration",
+    "covariance",
     "curve",
     "densities",
     "density",
+    "design",
     "diagnostics",
     "energy",
     "ess",
@@ -51,7 +57,9 @@ __all__ = [
     "rank",
     "rank_ecdf",
     "reliability",
+    "score",
     "spectrum",
+    "surface",
     "trace",
     "waterfall",
 ]
