@@ -15,10 +15,11 @@
 # # 5. The directions of a regression
 #
 # **Question.** Linear algebra turns a fit into directions: combinations of parameters that the
-# data determine one by one. *Which of them do the data decide, which the prior, and what does that
-# do to the estimate and to the optimiser?*
+# data determine one by one. *Which of them do the data tell apart, which does the prior decide, and
+# what does that do to the estimate?*
 #
-# The data are those of notebook 2: 32 students, of whom some improved in an economics course.
+# The data are those of notebook 2's kind: 32 students, of whom some improved in an economics
+# course.
 
 # %%
 import matplotlib.pyplot as plt
@@ -31,13 +32,66 @@ from workbench import plot
 plt.rcParams["figure.dpi"] = 80
 data = wb.load_dataset("spector")
 density = wb.read_density(MODEL, data)
+fit = wb.fit_mle(density)
+
+# %% [markdown]
+# ## Vectors and matrices: one vector, four covariances
+#
+# Whatever their shapes, the parameters are one vector of coordinates with labels, and come back
+# from it. Its covariance has several answers: the inverse of the observed information (the second
+# derivative at the maximum), that of the Fisher information (its expectation), the sandwich (which
+# does not believe the model's variance), and the posterior's.
+
+# %%
+print(dict(zip(density.z_labels, fit.z.round(3).tolist(), strict=True)))
+print(density.constrain(fit.z))
+together = wb.covariance(density, mle=fit, quick=True)
+print(*together.sentences, sep="\n")
+_ = plot.covariance(together)
+
+# %% [markdown]
+# Observed and Fisher information are one for a logistic regression: its link is canonical. The
+# posterior is narrower, by the information of the prior.
+#
+# ## Linear maps: the design, its rank, and how the prior shrinks it
+#
+# The means move with the coefficients by $A = W^{1/2} X$. Its singular value decomposition gives
+# directions that do not meet: along one with singular value $d$, in units of prior sds over the
+# noise, the posterior mode keeps the share $d^2 / (d^2 + 1)$. Their sum, the trace of the hat
+# matrix, is the number of parameters that the data can afford.
+
+# %%
+design = wb.design(density, quick=True)
+print(*design.sentences, sep="\n")
+plot.design(design)
+design.table.round(4)
+
+# %% [markdown]
+# A column given twice leaves the means where they are when one coefficient rises and the other
+# falls: a direction in the null space, which the prior decides alone.
+
+# %%
+twice = wb.Dataset(
+    name="twice",
+    inputs={
+        **data.inputs,
+        "x": np.column_stack([data.inputs["x"], data.inputs["x"][:, 1]]),
+        "x_mean": np.append(data.inputs["x_mean"], data.inputs["x_mean"][1]),
+        "x_scale": np.append(data.inputs["x_scale"], data.inputs["x_scale"][1]),
+    },
+    observed=data.observed,
+)
+broken = wb.design(MODEL, twice, quick=True)
+print(*broken.sentences[:2], sep="\n")
+print("shares kept:", broken.table["kept"].round(3).tolist())
 
 # %% [markdown]
 # ## Eigenvalues: likelihood against prior
 #
 # At the posterior mode the curvature of the log posterior is a sum, $H = H_y + H_\pi$. The
 # generalised eigenvectors $H_y v = s H v$ are uncorrelated directions of the posterior, and $s$ is
-# the data's share of the curvature along each.
+# the data's share of the curvature along each. For models that are not linear they take the place
+# of the design's.
 
 # %%
 shares = wb.spectrum(density, quick=True)
@@ -46,49 +100,14 @@ plot.spectrum(shares)
 shares.table
 
 # %% [markdown]
-# The sum of the shares is the effective number of parameters, the trace of $H^{-1} H_y$. The same
-# eigenvalues give every standard error: the variance of a coordinate is
-# $\sum_k Q_{ik}^2 / \lambda_k$.
+# The same eigenvalues give every standard error: the variance of a coordinate is
+# $\sum_k Q_{ik}^2 / \lambda_k$. The ratio of the largest to the smallest, the condition number
+# $\kappa$, is what first-order optimisers pay for (notebook 8).
 
 # %%
-print("sum of shares:", round(shares.table["data_share"].sum(), 4))
 shares.standard_errors
 
 # %% [markdown]
-# ## A narrower prior
-#
-# In ridge regression a direction with singular value $d$ is shrunk by $d^2 / (d^2 + \lambda)$,
-# $\lambda = \sigma^2 / \tau^2$. In any model the width of the prior does the same, direction by
-# direction; two scores say which width they would have chosen.
-
-# %%
-path = wb.penalties(density, quick=True)
-print(*path.sentences, sep="\n")
-plot.penalties(path)
-path.table[["tau", "lambda", "effective_parameters", "log_evidence", "elpd_loo"]].round(3)
-
-# %% [markdown]
-# ## The same eigenvalues, and gradient descent
-#
-# The condition number $\kappa$, largest over smallest eigenvalue, is also the price of the
-# gradient's ignorance of the other directions: gradient descent keeps a share
-# $(\kappa - 1)/(\kappa + 1)$ of its distance at each step, the best momentum
-# $(\sqrt\kappa - 1)/(\sqrt\kappa + 1)$. Newton's method knows them all.
-
-# %%
-race = wb.optimisers(density, quick=True)
-print(*race.sentences, sep="\n")
-plot.optimisers(race)
-race.table[["iterations", "gradients", "rate", "predicted"]].round(4)
-
-# %%
-kappa = race.condition_number
-print(
-    "rate of gradient descent predicted from the eigenvalues:", round((kappa - 1) / (kappa + 1), 4)
-)
-print("of the best momentum:", round((np.sqrt(kappa) - 1) / (np.sqrt(kappa) + 1), 4))
-
-# %% [markdown]
-# **Answer.** The data decide all four directions here, the last one by nine tenths; a prior twenty
-# times as narrow would leave the data little more than one. What is well determined is also what is
-# steep, and the ratio of steep to shallow is what first-order optimisers pay for.
+# **Answer.** The data tell all four directions apart and decide them, the last one by nine tenths,
+# so that 3.84 of four parameters are theirs. Where the design cannot tell two columns apart, the
+# share drops to exactly zero, and what is printed along that direction is the prior.

@@ -3,7 +3,7 @@
 Python 3.11 gets the modular packages ``arviz_base``, ``arviz_stats`` and ``arviz_plots`` in
 version 0.8, Python 3.12 and later in version 1. Their public names are the same (all but a few,
 see Notes), so ``import workbench.az as az`` gives them all. The functions defined here replace
-the five whose answers differ between the versions.
+the six whose answers differ between the versions.
 
 Notes
 -----
@@ -23,6 +23,8 @@ function           version 0.8 / version 1                here
                    the worse model; raw / rounded
 ``from_numpyro``   log-likelihood by a global setting /   stored
                    not stored
+``psense_summary`` words its diagnosis apart; rounds;     raw numbers; no log
+                   logs
 ``rhat, bfmi``     RuntimeWarning for draws that never    ``nan`` or ``inf``
                    move
 =================  =====================================  =====================================
@@ -67,6 +69,7 @@ _stats: Any = arviz_stats
 _arrays: Any = array_stats
 
 _SAMPLE_DIMS = ["chain", "draw"]
+_SENSITIVE = 0.05  # power-scaling sensitivity, of the paper
 
 
 def summary(
@@ -335,6 +338,64 @@ def from_numpyro(posterior: Any = None, *, log_likelihood: bool = True, **option
     (1, 50, 3)
     """
     return _base.from_numpyro(posterior, log_likelihood=log_likelihood, **options)
+
+
+def psense_summary(data: Any) -> pd.DataFrame:
+    """Tabulate how much the posterior moves with the powers of prior and likelihood, unrounded.
+
+    Parameters
+    ----------
+    data : xarray.DataTree
+        Draws with their groups ``log_prior`` and ``log_likelihood``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each scalar: power-scaling sensitivity to ``prior`` and to ``likelihood`` (the
+        change of its distribution, a Jensen-Shannon distance, for each doubling of the power), and
+        ``diagnosis``: ``prior-data conflict`` where both are 0.05 or more, ``strong prior, weak
+        likelihood`` where the prior's alone is, else empty.
+
+    References
+    ----------
+    Kallioinen, Paananen, Bürkner and Vehtari (2024), doi:10.1007/s11222-023-10366-5.
+
+    Examples
+    --------
+    A prior without influence: its log density is the same at every draw.
+
+    >>> import numpy as np
+    >>> import workbench.az as az
+    >>> mu = np.random.default_rng(0).normal(size=(4, 500))
+    >>> tree = az.from_dict({"posterior": {"mu": mu}, "log_prior": {"mu": 0.0 * mu},
+    ...                      "log_likelihood": {"y": -0.5 * mu[..., None] ** 2}})
+    >>> table = az.psense_summary(tree)
+    >>> float(table.loc["mu", "prior"]), bool(table.loc["mu", "likelihood"] > 0.05)
+    (0.0, True)
+    """
+    draws = _base.extract(data, group="posterior", combined=False, keep_dataset=True)
+    parts = []
+    for part in ("prior", "likelihood"):
+        if _moves(data[f"log_{part}"].to_dataset()):
+            parts.append(_stats.psense(data, group=part, sample_dims=_SAMPLE_DIMS))
+        else:  # a constant to any power is a constant; ArviZ finds no tail to smooth
+            parts.append(xr.zeros_like(draws.isel(chain=0, draw=0, drop=True), dtype=float))
+    both = xr.concat(parts, dim="component").assign_coords(component=["prior", "likelihood"])
+    table = _base.dataset_to_dataframe(both, sample_dims=["component"]).T
+    prior, likelihood = table["prior"] >= _SENSITIVE, table["likelihood"] >= _SENSITIVE
+    table["diagnosis"] = np.select(
+        [prior & likelihood, prior],
+        ["prior-data conflict", "strong prior, weak likelihood"],
+        "",
+    )
+    return table
+
+
+def _moves(log_density: xr.Dataset) -> bool:
+    """Whether a log density, summed over all but the draws, differs from draw to draw."""
+    parts = [v.sum([d for d in v.dims if d not in _SAMPLE_DIMS]) for v in log_density.values()]
+    total = sum(parts[1:], start=parts[0])
+    return bool(np.ptp(total.values) > 0)
 
 
 def pareto_k(log_weights: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.network import Contest, NormalMixture, Surface
-from workbench.study import FittedMethods
+from workbench.study import Methods
 from workbench.study.methods import Curve, Plane
 
 X = np.linspace(0, 1, 4)
@@ -53,7 +53,7 @@ def fitted_methods():
         x=X, label="temperature (°C)", response="flow (10⁸ m³)", predictions=MADE, gap=(0.3, 0.7),
         observed=(X, X), prior=np.arange(9.0)[:, None] * np.ones(4),
     )  # fmt: skip
-    return FittedMethods(
+    return Methods(
         name="m-d", table=table, findings={}, surface=SURFACE, curve=curve, plane=plane_of(3),
         contest=Contest(by_split=pd.DataFrame({"split": [0, 1]}), answers={}),
         reliability={"MAP": pd.DataFrame(

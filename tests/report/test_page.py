@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import math
 import os
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.report import render, write_report
+from workbench.report import StudySection, render, write_report
 from workbench.store import load, read_source, save
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -177,3 +179,20 @@ def test_the_file_is_replaced_whole_or_not_at_all(no_mle, tmp_path, monkeypatch)
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
     write_report(no_mle, path)
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_study_has_a_section_with_its_table_and_picture(trees):
+    table = pd.DataFrame({"direction": [1, 2], "share": [0.75, math.nan], "along": ["a < b", ""]})
+    section = StudySection(
+        instrument="spectrum", name="linear-trees", table=table, sentences=("One & two.",),
+        trusted=False, picture=b"<?xml version='1.0'?><svg/>",
+    )  # fmt: skip
+    page = Page(render(trees, studies=[section]))
+    assert page.open == []
+    said = page.text["studies"]
+    for words in ("Spectrum", "One & two.", "0.75", "a < b", "Not to be used as it stands."):
+        assert words in said
+    assert "Spectrum of linear-trees" in page.alts
+    assert "#studies" in page.anchors
+    assert all(r.startswith("data:image/") for r in page.references)
+    assert "studies" not in Page(render(trees)).text

@@ -70,6 +70,25 @@ def test_bridge_sampling_is_right_within_its_own_error():
     assert made[1].std_error < 1.3 * made[0].std_error
 
 
+def test_estimates_that_were_kept_are_not_made_again(found):
+    run = Tempering(temperatures=np.array([0.0, 1.0]), mean_log_likelihood=np.array([-9.0, -1.0]),
+                    log_evidence=np.array([-3.0, -3.2]), acceptance=np.array([0.8]),
+                    z=np.zeros((2, 3, 2)))  # fmt: skip
+    text = np.array("")
+    parts = {
+        "bridge sampling": {"value": np.array(-3.1), "std_error": np.array(0.01), "reason": text,
+                            "expected_fit": np.array(-1.5)},
+        "sequential Monte Carlo": {"value": np.array(run.value),
+                                   "std_error": np.array(run.std_error), "reason": text,
+                                   **vars(run)},
+    }  # fmt: skip
+    made = wb.evidence(regression, {"x": X, "y": Y}, keep=lambda name, make: parts[name])
+    assert made.table.loc["bridge sampling", "log_evidence"] == -3.1
+    assert made.expected_fit == -1.5
+    assert made.tempering.z.shape == (2, 3, 2)
+    assert made.table.loc["sequential Monte Carlo", "log_evidence"] == run.value
+
+
 @pytest.mark.slow
 @pytest.mark.reference
 def test_every_estimator_agrees_and_the_data_tell_the_divergence_from_the_prior(full):

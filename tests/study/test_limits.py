@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import pandas as pd
 import pytest
 from scipy import stats
 
 import workbench as wb
 from workbench import plot
 from workbench.errors import FitError
+from workbench.study.limits import _monte_carlo_errors
 
 N, SHAPE, RATE = 300, 3.0, 0.5
 Y = np.random.default_rng(6).exponential(0.5, size=N)
@@ -75,6 +78,48 @@ def test_a_lower_temperature(found):
     np.testing.assert_allclose(rows["distance"], exact, atol=0.01)
 
 
+def test_data_simulated_at_the_estimate_go_on_where_the_data_end(found):
+    rows = part(found, "simulated")
+    assert list(rows["at"]) == [N, 2 * N, 4 * N, 8 * N]
+    # as for the data: nested sets in four orders, the last of which is one
+    assert found.rates["simulated"] == pytest.approx(-0.5, abs=0.25)
+    # all eight sets: a gamma posterior whose distance depends on n alone, up to the pull of the
+    # prior, which is (shape - 1 - rate / mean) / sqrt(n)
+    exact = apart(8 * N + SHAPE, 8 * N / (N / S) + RATE, N / S, N / S / np.sqrt(8 * N))
+    assert rows["distance"].iloc[-1] == pytest.approx(exact, abs=0.02)
+
+
+def test_monte_carlo_errors_of_independent_draws_fall_as_the_root_of_their_number():
+    draws = np.random.default_rng(5).normal(size=(4, 1600, 1))
+    entries = _monte_carlo_errors(SimpleNamespace(estimand_draws=draws))  # pyright: ignore[reportArgumentType]
+    at, error = (np.array([e[k] for e in entries]) for k in ("at", "distance"))
+    assert list(at) == [4 * 25 * 2**k for k in range(7)]
+    # an effective sample size is known to a few percent, less well from few draws
+    np.testing.assert_allclose(error * np.sqrt(at), 1.0, atol=0.25)
+    assert np.polyfit(np.log(at), np.log(error), 1)[0] == pytest.approx(-0.5, abs=0.05)
+
+
+def test_what_was_kept_is_not_made_again(mle, found):
+    parts: dict[str, Any] = {}
+    made: list[str] = []
+
+    def keep(name: str, make: Any) -> Any:
+        if name not in parts:
+            made.append(name)
+            parts[name] = make()
+        return parts[name]
+
+    density = mle.require_density()
+    first = wb.limits(density, mle=mle, seed=3, quick=True, keep=keep)
+    assert len(made) == len(set(made)) > 10
+    made.clear()
+    parts.pop(f"data {N}")
+    again = wb.limits(density, mle=mle, seed=3, quick=True, keep=keep)
+    assert made == [f"data {N}"]
+    for other in (again, found):
+        pd.testing.assert_frame_equal(first.table, other.table)
+
+
 def test_the_rows_from_which_they_agree_lie_on_the_line(found):
     rows = part(found, "data")
     slope, height = np.polyfit(np.log(rows["at"]), np.log(rows["distance"]), 1)
@@ -94,7 +139,8 @@ def test_no_limit_is_claimed_at_a_boundary_or_for_groups(mle):
 
 
 def test_the_picture_has_a_panel_for_each_limit(found):
-    panels = plot.limits(found).ravel()
+    *panels, last = plot.limits(found).ravel()
     for ax, limit in zip(panels, ("data", "prior", "temperature"), strict=True):
         drawn = ax.get_lines()[0]
         np.testing.assert_allclose(drawn.get_ydata(), part(found, limit)["distance"])
+    assert [t.get_text() for t in last.texts] == ["no draws were made"]

@@ -71,6 +71,16 @@ def test_all_start_three_standard_errors_away(found):
     np.testing.assert_allclose(first, 3.0, rtol=1e-6)
 
 
+def test_the_leapfrog_samples_where_the_others_arrive(found):
+    assert np.isnan(found.table.loc["leapfrog", "iterations"])
+    # a leap leaves exp(-f - p^2 / 2) nearly as it is, so that d^2 at every leap is about a
+    # chi-squared of 4 degrees: mean 4, sd sqrt(8), and of 320 trajectories after the first ones
+    # each counts as a half at least
+    path, later = found.runs["leapfrog"], found.runs["leapfrog"].distance[1000:]
+    assert np.mean(later**2) == pytest.approx(4, abs=4 * np.sqrt(8 * 2 / 320))
+    assert path.distance[0] == pytest.approx(3.0, rel=1e-6)
+
+
 def test_height_over_the_plane_is_half_the_squared_distance(found):
     a, b = found.plane.index.to_numpy(), found.plane.columns.to_numpy()
     exact = 0.5 * (a[:, None] ** 2 + b[None, :] ** 2)

@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 
 import workbench as wb
-from workbench import plot
+from workbench import az, plot
 from workbench.errors import FitError
+from workbench.study.lasso import lasso
 
 RNG = np.random.default_rng(9)
 X = RNG.normal(size=(15, 3)) * [1.0, 2.0, 0.3]
@@ -46,6 +47,7 @@ def test_conventions_name_the_same_penalty(found):
     np.testing.assert_allclose(found.table["tau"], tau)
     np.testing.assert_allclose(found.table["lambda"], 1 / tau**2)
     np.testing.assert_allclose(found.table["lambda_rss"], NOISE**2 / tau**2)
+    np.testing.assert_allclose(found.table["lambda_mean"], NOISE**2 / tau**2 / 15)
     assert found.sites == ("beta",)
 
 
@@ -82,6 +84,89 @@ def test_leaving_rows_out_is_refitting_without_them(found):
     assert found.picks["elpd_loo"] == found.table.index[np.argmax(exact)]
 
 
+def test_folds_are_refits_without_them(found):
+    # the study's folds: a permutation of the rows, dealt out to ten
+    folds = np.random.default_rng(0).permutation(15) % 10
+
+    def held_out(penalty: float) -> float:
+        total = 0.0
+        for k in range(10):
+            mean = X[folds == k] @ solved(penalty, folds != k)
+            total += stats.norm(mean, NOISE).logpdf(Y[folds == k]).sum()
+        return total
+
+    exact = [held_out(penalty) for penalty in found.table["lambda_rss"]]
+    np.testing.assert_allclose(found.table["elpd_kfold"], exact, rtol=1e-8)
+    assert found.picks["elpd_kfold"] == found.table.index[np.argmax(exact)]
+
+
+def test_lasso_is_a_minimum_with_exact_zeros(found):
+    # Karush, Kuhn and Tucker: the gradient of the squares is within the penalty where beta is 0,
+    # and is the penalty against its sign elsewhere; a strictly convex problem has one such point
+    penalty = NOISE**2 * np.sqrt(2) / found.table["tau"].to_numpy()
+    beta = found.lasso.to_numpy()
+    gradient = (X @ beta.T - Y[:, None]).T @ X
+    zero = beta == 0.0
+    assert zero.any()
+    assert not zero.all()
+    np.testing.assert_array_less(
+        np.abs(gradient)[zero], np.broadcast_to(penalty[:, None], zero.shape)[zero]
+    )
+    np.testing.assert_allclose(gradient[~zero], (-penalty[:, None] * np.sign(beta))[~zero],
+                               rtol=1e-4, atol=1e-5)  # fmt: skip
+    np.testing.assert_array_equal(found.table["nonzero"], (~zero).sum(axis=1))
+
+
+def test_lasso_of_orthonormal_columns_is_a_soft_threshold():
+    columns = np.linalg.qr(RNG.normal(size=(20, 5)))[0]
+    y = RNG.normal(size=20) * 2
+    penalty = np.full(5, 0.7)
+    ols = columns.T @ y
+    fit = lasso(
+        lambda b: (0.5 * np.sum((y - columns @ b) ** 2), columns.T @ (columns @ b - y), np.eye(5)),
+        np.zeros(5), penalty, np.zeros(5),
+    )  # fmt: skip
+    np.testing.assert_allclose(fit.x, np.sign(ols) * np.maximum(np.abs(ols) - 0.7, 0), atol=1e-10)
+    assert fit.converged
+
+
+def test_early_stopping_shrinks_as_its_closed_form(found):
+    d, axes = np.linalg.svd(X, full_matrices=False)[1:]
+    curvature = (d * PRIOR / NOISE) ** 2  # of the log-likelihood, in prior sds
+    rate = 1 / curvature[0]
+    steps = found.stopping.index.to_numpy()
+    kept = 1 - (1 - rate * curvature) ** steps[:, None]
+    ols = np.linalg.lstsq(X, Y)[0]
+    np.testing.assert_allclose(found.stopping_path, (kept * (axes @ ols)) @ axes, rtol=1e-7)
+    np.testing.assert_allclose(found.stopping["effective_parameters"], kept.sum(axis=1), rtol=1e-7)
+    # exp(-x) and 1 / (1 + x) are nowhere further apart than 0.204; whole steps are nearly
+    # continuous where rate h is small
+    ridge = curvature / (curvature + 1 / found.stopping["width"].to_numpy()[:, None] ** 2)
+    np.testing.assert_allclose(found.stopping["ridge"], ridge.sum(axis=1), rtol=1e-7)
+    slow = rate * curvature < 0.05
+    assert slow.any()
+    assert np.abs(kept - ridge)[:, slow].max() < 0.21
+
+
+def test_power_scaling_sees_a_prior_that_matters_and_one_that_does_not():
+    y = np.array([2.5, 3.5, 3.0, 3.0])
+    tables = {}
+    for scale in (0.5, 1e4):
+        # the posterior in closed form, as draws at its quantiles
+        variance = 1 / (4 + scale**-2)
+        mu = stats.norm(variance * y.sum(), np.sqrt(variance)).ppf((np.arange(2000) + 0.5) / 2000)
+        mu = RNG.permutation(mu).reshape(4, 500)
+        tree = az.from_dict({
+            "posterior": {"mu": mu},
+            "log_prior": {"mu": stats.norm(0, scale).logpdf(mu)},
+            "log_likelihood": {"y": stats.norm(mu[..., None], 1).logpdf(y)},
+        })  # fmt: skip
+        tables[scale] = az.psense_summary(tree).loc["mu"]
+    assert tables[0.5]["diagnosis"] == "prior-data conflict"
+    assert tables[1e4]["prior"] < 1e-3
+    assert tables[1e4]["likelihood"] > 0.05
+
+
 def test_models_without_such_a_prior_or_mode_are_refused(mode):
     def coin(y=None):
         p = numpyro.sample("p", dist.Beta(2, 2))
@@ -97,7 +182,7 @@ def test_models_without_such_a_prior_or_mode_are_refused(mode):
 
 
 def test_the_picture_draws_scores_below_their_best(found):
-    *_, third = plot.penalties(found).ravel()
-    drawn = third.get_lines()[0].get_ydata()
+    *_, last = plot.penalties(found).ravel()
+    drawn = last.get_lines()[0].get_ydata()
     best = found.table["log_evidence"].max()
     np.testing.assert_allclose(drawn, found.table["log_evidence"] - best)

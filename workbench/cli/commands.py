@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench.cli.instruments import INSTRUMENTS
 from workbench.cli.models import ModelName
 from workbench.cli.options import (
     as_json,
@@ -174,14 +175,17 @@ def fit(
     help="Starts of each mode fit [8; 1 where one maximum is known to be all].",
 )
 @sampling
+@click.option("--study", "studies", multiple=True, metavar="NAME", type=click.Choice(INSTRUMENTS),
+              help="A quick study of `workbench study`, shown in the report; may be given several "
+              "times.")  # fmt: skip
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Folder of the results [runs/<model>-<data>].")  # fmt: skip
 @shared
 @click.pass_context
 def compare(
     ctx: click.Context, model: str, data: str | None, formula: str | None, level: float,
-    seed: int, held_out: float | None, terms: tuple[str, ...], out: Path | None, json_: bool,
-    quiet: bool, **options: Any,
+    seed: int, held_out: float | None, terms: tuple[str, ...],
+    studies: tuple[str, ...], out: Path | None, json_: bool, quiet: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Fit MODEL by maximum likelihood and by NUTS, and account for the difference.
 
@@ -198,6 +202,7 @@ def compare(
         train, test = dataset, None
         if held_out is not None:
             train, test = dataset.split(1 - held_out, seed=seed)
+        from workbench.cli.study_files import study_into
         from workbench.comparison import compare as compare_fits
 
         given = _given(options)
@@ -206,8 +211,12 @@ def compare(
             found, train, seed=seed, level=level, terms=terms or None, held_out=test,
             progress=watch.chain, on_stage=watch.stage, **given,
         )  # fmt: skip
-        watch.stage("writing the report")
         folder = run.run_folder(comparison, out)
+        for instrument in studies:
+            watch.stage(instrument)
+            for path in study_into(folder, instrument, found, train, seed, watch.stage):
+                ctx.meta[KEPT].append(path)
+        watch.stage("writing the report")
         for path in run.write_run(comparison, folder):
             ctx.meta[KEPT].append(path)
     if not quiet:
@@ -326,11 +335,14 @@ def report(run: str, out: Path | None, json_: bool, quiet: bool) -> int:
     with watching(quiet) as watch:
         path = find_run(run)
         watch.stage("writing the report")
+        from workbench.cli.study_files import read_studies
         from workbench.report import write_report
         from workbench.store import load, read_source
 
         place = out or path.with_name(REPORT)
-        write_report(load(path), place, source=read_source(path))
+        comparison = load(path)
+        studies = read_studies(path.parent, comparison)
+        write_report(comparison, place, source=read_source(path), studies=studies)
     click.echo(dump({"report": str(place)}) if json_ else str(place))
     return DONE
 

@@ -40,6 +40,7 @@ def write_run(comparison: Comparison, folder: Path) -> Iterator[Path]:
     Path
         A file that is now there.
     """
+    from workbench.cli.study_files import read_studies
     from workbench.report import write_report
     from workbench.store import replaced, save
 
@@ -48,7 +49,7 @@ def write_run(comparison: Comparison, folder: Path) -> Iterator[Path]:
     with replaced(folder / SUMMARY) as place:
         place.write_text(as_json(summary(comparison)) + "\n", encoding="utf-8")
     yield folder / SUMMARY
-    write_report(comparison, folder / REPORT)
+    write_report(comparison, folder / REPORT, studies=read_studies(folder, comparison))
     yield folder / REPORT
 
 

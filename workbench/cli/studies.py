@@ -9,23 +9,12 @@ import click
 
 from workbench.cli.commands import main
 from workbench.cli.inputs import DataName
+from workbench.cli.instruments import GALLERIES, INSTRUMENTS
 from workbench.cli.models import ModelName
 from workbench.cli.options import model_and_data, regression, shared
 from workbench.cli.shell import DISTRUST, DONE, KEPT
 from workbench.errors import UsageError
 
-# by the name that each has in workbench.study and in workbench.plot; read without importing them
-INSTRUMENTS = {
-    "evidence": "How probable are the data: fit less Occam factor, by estimators that agree?",
-    "spectrum": "Which directions do the data decide, and which the prior?",
-    "optimisers": "How fast do six optimisers climb, and how fast should they?",
-    "limits": "Do both answers meet with more data, a wider prior, a lower temperature?",
-    "penalties": "What does a prior of another width do, and which width does each score pick?",
-    "bayes": "Likelihood times prior over evidence: at a point, on an axis, batch by batch.",
-    "methods": "Which way of fitting a network predicts best, how sure is it, at what cost?",
-}
-# instruments of several pictures, which they leave in a folder: by their gallery in workbench.plot
-GALLERIES = {"methods": "network_pictures"}
 _KINDS = (".png", ".svg")
 
 
@@ -39,19 +28,20 @@ _KINDS = (".png", ".svg")
 @click.option("--quick", is_flag=True, help="A smaller study: under a minute on two cores.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Seed of everything random.")  # fmt: skip
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+              help="Keep the study there as it is made, and go on from what is there; in the "
+              "folder of a run, show it in its report [methods: runs/<model>-<data>].")  # fmt: skip
 @click.option("--plot", "picture", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Draw the study too, as PNG or SVG.")  # fmt: skip
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
-              help="Folder of the results of methods [runs/<model>-<data>].")  # fmt: skip
 @shared
 @click.pass_context
 def study(
     ctx: click.Context, instrument: str | None, model: str | None, data: str | None,
-    formula: str | None, quick: bool, seed: int, picture: Path | None, out: Path | None,
+    formula: str | None, quick: bool, seed: int, out: Path | None, picture: Path | None,
     json_: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Study MODEL at its data by an INSTRUMENT; without one, list the instruments."""
-    from workbench.cli.folder import RUNS, as_json
+    from workbench.cli.folder import RUNS, as_json, rows
     from workbench.cli.progress import watching
 
     if instrument is None:
@@ -59,34 +49,40 @@ def study(
         return DONE
     if model is None:
         raise UsageError(f"study {instrument} expects a model, such as 'linear'; got none")
-    if out is not None and instrument not in GALLERIES:
-        raise UsageError(f"--out is for {', '.join(GALLERIES)}; got {instrument}: try --plot FILE")
     if picture is not None and picture.suffix not in _KINDS:
         raise UsageError(f"--plot expects a file of kind {', '.join(_KINDS)}; got '{picture}'")
     with watching(quiet) as watch:
         found, dataset = model_and_data(ctx, model, data, formula)
         from workbench import study as room
+        from workbench.cli.study_files import kept_study, write_study
+        from workbench.report import study_section
 
         watch.stage(instrument)
-        made = getattr(room, instrument)(
-            found, dataset, seed=seed, quick=quick, on_stage=watch.stage
-        )
+        drawn: list[dict[str, str]] = []
+        if out is None and instrument in GALLERIES:
+            out = RUNS / f"{found.name}-{dataset.name}"
+        given: Any = {"seed": seed, "quick": quick, "on_stage": watch.stage}
+        if out is None:
+            made = getattr(room, instrument)(found, dataset, **given)
+        else:
+            made = kept_study(instrument, found, dataset, out, **given)
+            watch.stage("writing")
+            for path in write_study(study_section(made), out, found, dataset):
+                ctx.meta[KEPT].append(path)
+            _update_report(out, instrument, ctx.meta[KEPT])
+            if instrument in GALLERIES:
+                drawn = _draw_all(instrument, made, out, ctx.meta[KEPT])
         if picture is not None:
             watch.stage("drawing")
             _draw(instrument, made, picture)
             ctx.meta[KEPT].append(picture)
-        content = _content(made, instrument)
-        if instrument in GALLERIES:
-            watch.stage("drawing")
-            folder = out or RUNS / made.name
-            content["pictures"] = _draw_all(ctx, instrument, made, folder)
-            _write(folder / f"{instrument}.json", (as_json(content) + "\n").encode())
-            ctx.meta[KEPT].append(folder / f"{instrument}.json")
-            if not quiet:
-                names = ", ".join(p["file"] for p in content["pictures"])
-                click.echo(f"wrote {folder}/ ({instrument}.json, {names})", err=True)
+    if out is not None and not quiet:
+        click.echo(f"wrote {', '.join(str(p) for p in ctx.meta[KEPT])}", err=True)
     if json_:
-        click.echo(as_json(content))
+        table = made.table.reset_index(drop=made.table.index.name is None)
+        content = {"name": made.name, "study": instrument, "table": rows(table),
+                   "sentences": made.sentences, "trusted": made.trusted}  # fmt: skip
+        click.echo(as_json({**content, "pictures": drawn} if drawn else content))
     else:
         from workbench.cli.output import print_study
 
@@ -106,39 +102,50 @@ def _list(json_: bool) -> None:
     print_table([("instrument", "left"), ("", "left")], [list(x) for x in INSTRUMENTS.items()])
 
 
-def _content(made: Any, instrument: str) -> dict[str, Any]:
-    """A study as plain values."""
-    from workbench.cli.folder import rows
+def _update_report(folder: Path, instrument: str, kept: list[Path]) -> None:
+    """Write the report of the comparison in a folder once more, with the studies there."""
+    from workbench.cli.folder import FILE, REPORT
+    from workbench.cli.study_files import read_studies
+    from workbench.report import write_report
+    from workbench.store import load, read_source
 
-    table = made.table.reset_index(drop=made.table.index.name is None)
-    return {"name": made.name, "study": instrument, "table": rows(table),
-            "sentences": made.sentences, "trusted": made.trusted}  # fmt: skip
+    path = folder / FILE
+    if path.is_file():
+        comparison = load(path)
+        studies = read_studies(folder, comparison)
+        write_report(comparison, folder / REPORT, source=read_source(path), studies=studies)
+        kept.append(folder / REPORT)
+        if instrument not in {s.instrument for s in studies}:
+            click.echo(
+                f"the comparison in {folder} is of another model, or of other rows (--held-out): "
+                f"its report does not show the {instrument}",
+                err=True,
+            )
 
 
 def _draw(instrument: str, made: Any, place: Path) -> None:
-    """Draw a study into a file."""
+    """Draw a study into a file, which is either whole or not there."""
     from workbench import plot
     from workbench.plot.image import finished
 
     _write(place, finished(getattr(plot, instrument)(made), place.suffix[1:]))
 
 
-def _draw_all(ctx: click.Context, instrument: str, made: Any, folder: Path) -> list[dict[str, str]]:
-    """Draw every picture of a study, its caption below it, and give their names and captions."""
+def _draw_all(instrument: str, made: Any, folder: Path, kept: list[Path]) -> list[dict[str, str]]:
+    """Draw every picture of a study, its caption below it; give their files and captions."""
     from workbench import plot
     from workbench.plot.image import finished
 
     drawn = []
     for drawing in getattr(plot, GALLERIES[instrument])(made):
-        place = folder / f"{drawing.name}.png"
+        place = folder / f"study-{instrument}-{drawing.name}.png"
         _write(place, finished(drawing.draw(), "png", drawing.caption))
-        ctx.meta[KEPT].append(place)
+        kept.append(place)
         drawn.append({"file": place.name, "caption": drawing.caption})
     return drawn
 
 
 def _write(place: Path, content: bytes) -> None:
-    """Write a file, which is either whole or not there."""
     from workbench.store import replaced
 
     with replaced(place) as path:

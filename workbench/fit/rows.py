@@ -50,7 +50,8 @@ class Rows:
     observed, mean, variance : numpy.ndarray
         Shape (N,), on the scale of the observations.
     mean_jacobian : numpy.ndarray
-        Derivative of the means in the unconstrained parameters, shape (N, P).
+        Derivative of the means in the unconstrained parameters, shape (N, P); in all coordinates,
+        shape (N, D), where the rows are given the random effects too.
     parameters : dict of str to numpy.ndarray
         Parameters of the family, shape (N,) each (empty without facts).
     kept : numpy.ndarray
@@ -68,10 +69,13 @@ class Rows:
     kept: np.ndarray
 
 
-def without_row_scores(density: Density) -> str:
-    """Why the likelihood does not fall apart into rows ("" where it does)."""
+def without_row_scores(density: Density, *, conditional: bool = False) -> str:
+    """Why the likelihood does not fall apart into rows ("" where it does).
+
+    ``conditional``: given the random effects too.
+    """
     name = density.model.name
-    if density.names("random effect"):
+    if density.names("random effect") and not conditional:
         return (
             f"model '{name}' declares random effects: given the parameters alone its rows are not "
             "independent, so that they have no scores of their own"
@@ -86,9 +90,9 @@ def without_row_scores(density: Density) -> str:
     return ""
 
 
-def without_row_means(density: Density) -> str:
+def without_row_means(density: Density, *, conditional: bool = False) -> str:
     """Why rows have no means and leverages ("" where they do, see :class:`Rows`)."""
-    reason = without_row_scores(density)
+    reason = without_row_scores(density, conditional=conditional)
     if reason:
         return reason
     names = density.names("observed")
@@ -166,19 +170,28 @@ def _score_program(density: Density) -> Callable[..., jax.Array]:
     return jax.jit(lambda z, a: density.jacobian(each)(z, a)[:, density.coordinates("parameter")])
 
 
-def read_rows(density: Density, z: np.ndarray) -> Rows:
+def read_rows(density: Density, z: np.ndarray, *, conditional: bool = False) -> Rows:
     """Observations, means, variances and family parameters of the rows at z.
+
+    Parameters
+    ----------
+    density : Density
+        The model at its data.
+    z : numpy.ndarray
+        Where, shape (D,).
+    conditional : bool
+        Given the random effects too, which then have columns in the Jacobian of the means.
 
     Raises
     ------
     FitError
-        When rows have no means: several observed sites, vector events, declared random effects,
-        a likelihood written as a factor.
+        When rows have no means: several observed sites, vector events, declared random effects
+        (unless ``conditional``), a likelihood written as a factor.
     """
-    reason = without_row_means(density)
+    reason = without_row_means(density, conditional=conditional)
     if reason:
         raise FitError(reason)
-    program, kind = _row_program(density)
+    program, kind = _row_program(density, conditional)
     got = program(jnp.asarray(z), density.arrays)
     arrays = {k: np.asarray(v) for k, v in got.items() if k != "parameters"}
     return Rows(
@@ -191,7 +204,9 @@ def read_rows(density: Density, z: np.ndarray) -> Rows:
 
 
 @compiled
-def _row_program(density: Density) -> tuple[Callable[..., Any], tuple[str, Family | None]]:
+def _row_program(
+    density: Density, conditional: bool
+) -> tuple[Callable[..., Any], tuple[str, Family | None]]:
     (name,) = density.names("observed")
     kinds: list[tuple[str, Family | None]] = []
 
@@ -218,7 +233,7 @@ def _row_program(density: Density) -> tuple[Callable[..., Any], tuple[str, Famil
     def program(z: jax.Array, arrays: Any) -> dict[str, Any]:
         mean, rest = moments(z, arrays)
         jacobian = density.jacobian(lambda v, a: moments(v, a)[0])(z, arrays)
-        free = density.coordinates("parameter")
+        free = slice(None) if conditional else density.coordinates("parameter")
         return {**rest, "mean": mean, "mean_jacobian": jacobian[:, free]}
 
     jax.eval_shape(program, jnp.zeros(density.size), density.arrays)

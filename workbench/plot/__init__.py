@@ -7,12 +7,15 @@ and marker in every picture (`METHOD_COLOURS`, `METHOD_MARKERS`).
 from workbench.plot.bayes import bayes
 from workbench.plot.chains import rank, trace
 from workbench.plot.checks import predictive_check
+from workbench.plot.covariance import covariance
+from workbench.plot.design import design
 from workbench.plot.distribution import densities, density
 from workbench.plot.estimates import forest
 from workbench.plot.evidence import evidence
 from workbench.plot.figures import diagnostics, overview
 from workbench.plot.intervals import intervals
 from workbench.plot.limits import limits
+from workbench.plot.loss import hessian_spectrum, loss_line, loss_plane
 from workbench.plot.methods import methods, network_pictures
 from workbench.plot.networks import (
     decision_boundary,
@@ -26,20 +29,23 @@ from workbench.plot.penalties import penalties
 from workbench.plot.ranks import rank_ecdf
 from workbench.plot.response import calibration, curve, fitted
 from workbench.plot.sampling import energy, ess, pareto_k
+from workbench.plot.score import score
 from workbench.plot.spectrum import spectrum
 from workbench.plot.steps import ledger
 from workbench.plot.style import METHOD_COLOURS, METHOD_MARKERS
-from workbench.plot.surface import hessian_spectrum, loss_line, loss_plane
+from workbench.plot.surface import surface
 
 __all__ = [
     "METHOD_COLOURS",
     "METHOD_MARKERS",
     "bayes",
     "calibration",
+    "covariance",
     "curve",
     "decision_boundary",
     "densities",
     "density",
+    "design",
     "diagnostics",
     "energy",
     "ess",
@@ -65,7 +71,9 @@ __all__ = [
     "rank",
     "rank_ecdf",
     "reliability",
+    "score",
     "spectrum",
+    "surface",
     "trace",
     "waterfall",
 ]

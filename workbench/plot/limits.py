@@ -1,4 +1,4 @@
-"""Distances along the three limits, with the slopes that theory gives."""
+"""Distances along the limits, with the slopes that theory gives."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from workbench.plot.style import GREY, METHOD_COLOURS, legend_above, name_axes, new_grid, tidy
+from workbench.plot.style import (
+    GREY,
+    METHOD_COLOURS,
+    legend_above,
+    message,
+    name_axes,
+    new_grid,
+    tidy,
+)
 from workbench.study import Limits
 
 _PANELS = {
     "data": ("rows n", "posterior from the normal of the MLE", -0.5),
     "prior": ("power of the prior", "MAP from MLE", 1.0),
     "temperature": ("temperature T", "tempered posterior from its normal", 0.5),
+    "draws": ("draws S", "Monte Carlo error of the mean", -0.5),
 }
 
 
@@ -23,13 +32,14 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
     ----------
     found : Limits
         From :func:`workbench.study.limits`.
-    axes : array of three matplotlib.axes.Axes, optional
+    axes : array of four matplotlib.axes.Axes, optional
         Axes to draw on.
 
     Returns
     -------
     numpy.ndarray of matplotlib.axes.Axes
-        Whiskers are two standard errors long; the dashed line has the slope of theory.
+        Whiskers are two standard errors long; the dashed line has the slope of theory, and
+        distances at the dotted one are noise.
 
     Examples
     --------
@@ -41,25 +51,41 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
     >>> limits(found)[0, 0].get_xscale()
     'log'
     """
-    grid = new_grid(axes, 1, 3, 4.2, 3.4)
+    grid = new_grid(axes, 2, 2, 4.8, 3.3)
     for ax, (limit, (x, y, slope)) in zip(grid.ravel(), _PANELS.items(), strict=True):
-        part = found.table[(found.table["limit"] == limit) & (found.table["distance"] > 0)]
-        at, distance = (part[c].to_numpy(dtype=float) for c in ("at", "distance"))
-        error = 2 * part["std_error"].fillna(0.0).to_numpy(dtype=float)
-        low = np.minimum(error, 0.9 * distance)
-        ends = np.stack([low, error])
-        ax.errorbar(at, distance, yerr=ends, fmt="o-", color=METHOD_COLOURS["NUTS"], markersize=4,
-                    linewidth=1.2, label="measured")  # fmt: skip
-        if len(part):
-            # through the geometric middle, so that only the slopes are compared
-            middle = np.exp(np.mean(np.log(distance)) - slope * np.mean(np.log(at)))
-            ax.plot(at, middle * at**slope, "--", color=GREY, linewidth=1.0,
-                    label=f"slope {slope:g}")  # fmt: skip
+        part = _part(found, limit)
+        if not len(part):
+            message(ax, "no draws were made" if limit == "draws" else "no distance is known")
+            continue
+        at, distance = _draw(ax, part, METHOD_COLOURS["NUTS"], "measured")
+        if limit == "data" and len(more := _part(found, "simulated")):
+            _draw(ax, more, METHOD_COLOURS["MLE"], "simulated at the estimate")
+        # through the geometric middle, so that only the slopes are compared
+        middle = np.exp(np.mean(np.log(distance)) - slope * np.mean(np.log(at)))
+        ax.plot(at, middle * at**slope, "--", color=GREY, linewidth=1.0, label=f"slope {slope:g}")
+        if limit in ("data", "temperature") and np.isfinite(found.noise):
+            ax.axhline(found.noise, color=GREY, linewidth=0.8, linestyle=":",
+                       label="noise of the draws")  # fmt: skip
         ax.set_xscale("log")
         ax.set_yscale("log")
-        if limit != "data":
+        if limit in ("prior", "temperature"):
             ax.invert_xaxis()  # the limit lies to the right
         tidy(ax, "y")
-        name_axes(ax, x=x, y=f"{y} (standard errors)")
+        unit = "posterior sds" if limit == "draws" else "standard errors"
+        name_axes(ax, x=x, y=f"{y} ({unit})")
         legend_above(ax)
     return grid
+
+
+def _part(found: Limits, limit: str) -> Any:
+    return found.table[(found.table["limit"] == limit) & (found.table["distance"] > 0)]
+
+
+def _draw(ax: Any, part: Any, colour: str, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Distances with whiskers."""
+    at, distance = (part[c].to_numpy(dtype=float) for c in ("at", "distance"))
+    error = 2 * part["std_error"].fillna(0.0).to_numpy(dtype=float)
+    ends = np.stack([np.minimum(error, 0.9 * distance), error])
+    ax.errorbar(at, distance, yerr=ends, fmt="o-", color=colour, markersize=4, linewidth=1.2,
+                label=label)  # fmt: skip
+    return at, distance

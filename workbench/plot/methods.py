@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from workbench.plot.loss import hessian_spectrum, loss_line, loss_plane
 from workbench.plot.networks import decision_boundary, network_bands, prior_functions, reliability
 from workbench.plot.networks import style_of as network_style
 from workbench.plot.style import GREY, name_axes, new_grid, tidy
-from workbench.plot.surface import hessian_spectrum, loss_line, loss_plane
-from workbench.study import FittedMethods
+from workbench.study import Methods
 
 
-def methods(found: FittedMethods, *, axes: Any = None) -> np.ndarray:
+def methods(found: Methods, *, axes: Any = None) -> np.ndarray:
     """Log-likelihood at rows held out, in the gap, and the price of each method.
 
     Parameters
     ----------
-    found : FittedMethods
+    found : Methods
         From :func:`workbench.study.methods`.
     axes : array of two matplotlib.axes.Axes, optional
         Axes to draw on.
@@ -41,7 +41,7 @@ def methods(found: FittedMethods, *, axes: Any = None) -> np.ndarray:
     >>> surface = Surface(eigenvalues=np.array([9.0, 0.1]), gauss_newton=np.ones(2), plane=none,
     ...     flat=none, line=none, num_rows=9)
     >>> contest = Contest(by_split=pd.DataFrame({"split": [0, 1]}), answers={})
-    >>> made = FittedMethods(name="m-d", table=table, contest=contest, findings={},
+    >>> made = Methods(name="m-d", table=table, contest=contest, findings={},
     ...     surface=surface, curve=None, plane=None)
     >>> [t.get_text() for t in methods(made)[0, 0].get_yticklabels()]
     ['MLE', 'NUTS']
@@ -87,12 +87,12 @@ class Drawing:
     draw: Callable[[], Any]
 
 
-def network_pictures(found: FittedMethods) -> tuple[Drawing, ...]:
+def network_pictures(found: Methods) -> tuple[Drawing, ...]:
     """Every picture of a comparison of methods, each with its caption.
 
     Parameters
     ----------
-    found : FittedMethods
+    found : Methods
         From :func:`workbench.study.methods`.
 
     Returns

@@ -19,7 +19,9 @@ COLOURS = {
     "Adam": "#CC79A7",
     "L-BFGS": "#0072B2",
     "Newton": "#009E73",
+    "leapfrog": "#8A9AA5",
 }
+_SHOWN = 120  # steps of the leapfrog over the contour
 _LEVELS = 0.5 * np.array([0.5, 1.0, 1.5, 2.0, 3.0]) ** 2  # nats: at so many standard errors
 
 
@@ -77,7 +79,10 @@ def _paths(ax: Axes, found: Optimisers) -> None:
     height = np.ma.masked_invalid(found.plane.to_numpy(dtype=float).T)
     ax.contour(a, b, height, levels=_LEVELS, colors=GREY, linewidths=0.7)
     for method, run in found.runs.items():
-        ax.plot(*run.path.T, "o-", color=COLOURS[method], markersize=2.5, linewidth=1.0)
+        sampled = method == "leapfrog"
+        path = run.path[:_SHOWN] if sampled else run.path
+        ax.plot(*path.T, "-" if sampled else "o-", color=COLOURS[method], markersize=2.5,
+                linewidth=0.8 if sampled else 1.0, zorder=1 if sampled else 2)  # fmt: skip
     ax.set_xlim(a[0], a[-1])
     ax.set_ylim(b[0], b[-1])
     tidy(ax)

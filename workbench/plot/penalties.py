@@ -1,4 +1,4 @@
-"""Estimates and scores along the width of a prior."""
+"""Estimates, effective parameters and scores along the width of a prior."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ from workbench.plot.style import (
 )
 from workbench.study import Penalties
 
-_SCORES = {"log_evidence": ("evidence", "Laplace"), "elpd_loo": ("leave-one-out", "MLE")}
+_SCORES = {
+    "log_evidence": ("evidence", "Laplace"),
+    "elpd_loo": ("leave-one-out", "MLE"),
+    "elpd_kfold": ("ten folds", "Firth"),
+}
 
 
 def penalties(found: Penalties, *, limit: int = 8, axes: Any = None) -> np.ndarray:
-    """The path of the estimates, the effective parameters, and what each score loses.
+    """The paths of ridge and lasso, the effective parameters, and what each score loses.
 
     Parameters
     ----------
     found : Penalties
         From :func:`workbench.study.penalties`.
     limit : int
-        Largest number of terms in the first panel.
-    axes : array of three matplotlib.axes.Axes, optional
+        Largest number of terms in the panels of the paths.
+    axes : array of four matplotlib.axes.Axes, optional
         Axes to draw on.
 
     Returns
@@ -42,36 +46,46 @@ def penalties(found: Penalties, *, limit: int = 8, axes: Any = None) -> np.ndarr
     --------
     >>> import pandas as pd
     >>> table = pd.DataFrame({"effective_parameters": [0.1, 0.9], "log_evidence": [-5.0, -4.0],
-    ...                       "elpd_loo": [-4.5, -4.2], "reason": ["", ""]}, index=[0.1, 1.0])
-    >>> found = Penalties(name="m-d", sites=("beta",), table=table,
-    ...                   path=pd.DataFrame({"beta": [0.1, 0.5]}, index=[0.1, 1.0]),
-    ...                   picks=pd.Series({"log_evidence": 1.0, "elpd_loo": 1.0}))
+    ...                       "nonzero": [0.0, 1.0], "reason": ["", ""]}, index=[0.1, 1.0])
+    >>> path = pd.DataFrame({"beta": [0.1, 0.5]}, index=[0.1, 1.0])
+    >>> found = Penalties(name="m-d", sites=("beta",), table=table, path=path, lasso=path,
+    ...                   stopping=pd.DataFrame(), stopping_path=pd.DataFrame(),
+    ...                   sensitivity=pd.DataFrame(), picks=pd.Series({"log_evidence": 1.0}))
     >>> penalties(found)[0, 0].get_xscale()
     'log'
     """
-    grid = new_grid(axes, 1, 3, 4.4, 3.4)
-    first, second, third = grid.ravel()
+    grid = new_grid(axes, 2, 2, 5.0, 3.3)
+    first, second, third, fourth = grid.ravel()
     width = found.table.index.to_numpy(dtype=float)
-    for term in list(found.path.columns)[:limit]:
-        value = found.path[term].to_numpy(dtype=float)
-        first.plot(width, value / np.nanmax(np.abs(value)), linewidth=1.2,
-                   label=shorten(str(term), 16))  # fmt: skip
-    name_axes(first, y="MAP, as a share of its largest value")
-    second.plot(width, found.table["effective_parameters"], color=METHOD_COLOURS["NUTS"])
-    name_axes(second, y="effective number of parameters")
+    for ax, path, name in ((first, found.path, "ridge (MAP)"), (second, found.lasso, "lasso")):
+        for term in list(found.path.columns)[:limit]:
+            value = path[term].to_numpy(dtype=float)
+            largest = np.nanmax(np.abs(value)) if np.isfinite(value).any() else np.nan
+            ax.plot(width, value / largest if largest > 0 else value, linewidth=1.2,
+                    label=shorten(str(term), 16))  # fmt: skip
+        name_axes(ax, y=f"{name}, share of the largest")
+    third.plot(width, found.table["effective_parameters"], color=METHOD_COLOURS["NUTS"],
+               label="ridge")  # fmt: skip
+    third.step(width, found.table["nonzero"], where="mid", color=METHOD_COLOURS["MAP"],
+               label="lasso: not zero")  # fmt: skip
+    if len(found.stopping):
+        third.plot(found.stopping["width"], found.stopping["effective_parameters"], "--",
+                   color=METHOD_COLOURS["prior"], label="early stopping")  # fmt: skip
+    name_axes(third, y="effective number of parameters")
     for score, (label, method) in _SCORES.items():
-        value = found.table[score].to_numpy(dtype=float)
+        value = found.table.get(score, found.table["nonzero"] * np.nan).to_numpy(dtype=float)
         if np.isfinite(value).any():
-            third.plot(width, value - np.nanmax(value), color=METHOD_COLOURS[method], label=label)
-            third.axvline(found.picks[score], color=METHOD_COLOURS[method], linestyle=":",
-                          linewidth=1.0)  # fmt: skip
-    third.set_yscale("symlog", linthresh=1.0)
-    name_axes(third, y="score below its best (nats)")
-    for ax in (first, second, third):
+            fourth.plot(width, value - np.nanmax(value), color=METHOD_COLOURS[method], label=label)
+            fourth.axvline(found.picks[score], color=METHOD_COLOURS[method], linestyle=":",
+                           linewidth=1.0)  # fmt: skip
+    fourth.set_yscale("symlog", linthresh=1.0)
+    name_axes(fourth, y="score below its best (nats)")
+    for ax in (first, second, third, fourth):
         ax.set_xscale("log")
+        ax.set_xlim(width[0], width[-1])
         ax.axvline(1.0, color=GREY, linewidth=0.7)
         tidy(ax, "y")
         name_axes(ax, x=f"width of the prior of {', '.join(found.sites)} (1: its own)")
-    legend_above(first, columns=2)
-    legend_above(third)
+    for ax in (first, third, fourth):
+        legend_above(ax, columns=4)
     return grid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,12 @@ from workbench.errors import WorkbenchError
 from workbench.report.documentation import to_html
 from workbench.report.figures import pictures
 from workbench.report.numbers import digits, interval, percent
+from workbench.report.studies import StudySection, study_section
 
 if TYPE_CHECKING:
     from workbench.comparison import Comparison
     from workbench.model.source import ModelSource
+    from workbench.study.instrument import Study
 
 _HERE = Path(__file__).parent
 _METHODS = {
@@ -32,7 +35,11 @@ _STEPS = (
 
 
 def write_report(
-    comparison: Comparison, path: str | Path, *, source: ModelSource | None = None
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    source: ModelSource | None = None,
+    studies: Sequence[Study | StudySection] = (),
 ) -> None:
     """Write a comparison as one HTML page that needs nothing else.
 
@@ -45,6 +52,8 @@ def write_report(
     source : ModelSource, optional
         The text of the model, for a comparison that was loaded without its model
         (``workbench.store.read_source``).
+    studies : sequence of Study, optional
+        What instruments gave, such as ``[wb.spectrum(...), wb.limits(...)]``: a section each.
 
     Raises
     ------
@@ -62,7 +71,7 @@ def write_report(
     >>> wb.write_report(comparison, "report.html")
     """
     path = Path(path)
-    text = render(comparison, source=source)
+    text = render(comparison, source=source, studies=studies)
     place = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +89,12 @@ def write_report(
         ) from error
 
 
-def render(comparison: Comparison, *, source: ModelSource | None = None) -> str:
+def render(
+    comparison: Comparison,
+    *,
+    source: ModelSource | None = None,
+    studies: Sequence[Study | StudySection] = (),
+) -> str:
     """Make the page.
 
     Parameters
@@ -89,6 +103,8 @@ def render(comparison: Comparison, *, source: ModelSource | None = None) -> str:
         What to report.
     source : ModelSource, optional
         The text of the model, where the fits do not carry it.
+    studies : sequence of Study, optional
+        A section each.
 
     Returns
     -------
@@ -108,6 +124,7 @@ def render(comparison: Comparison, *, source: ModelSource | None = None) -> str:
         ledger=_ledger(c),
         scores=_scores(c),
         pictures=pictures(c),
+        studies=[s if isinstance(s, StudySection) else study_section(s) for s in studies],
         source=source or _source(c),
         documentation=to_html,
         arrays=_arrays(c),

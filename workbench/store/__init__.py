@@ -3,5 +3,6 @@
 from workbench.store.atomic import replaced
 from workbench.store.checkpoint import Checkpoint
 from workbench.store.file import load, read_source, save
+from workbench.store.parts import StudyParts
 
-__all__ = ["Checkpoint", "load", "read_source", "replaced", "save"]
+__all__ = ["Checkpoint", "StudyParts", "load", "read_source", "replaced", "save"]

@@ -3,24 +3,36 @@
 from workbench.study.bayes import Bayes, bayes
 from workbench.study.bootstrap import Bootstrap, bootstrap
 from workbench.study.calibration import Calibration, calibrate
+from workbench.study.covariance import Covariance, covariance
+from workbench.study.design import Design, design
 from workbench.study.evidence import Evidence, bayes_factors, evidence
 from workbench.study.intervals import Intervals, intervals
 from workbench.study.limits import Limits, limits
-from workbench.study.methods import FittedMethods, methods
+from workbench.study.methods import Methods, methods
 from workbench.study.optimisers import Optimisers, optimisers
 from workbench.study.penalties import Penalties, penalties
+from workbench.study.score import Score, score
 from workbench.study.spectrum import Spectrum, spectrum
+from workbench.study.surface import Surface, surface
 
 __all__ = [
     "Calibration",
     "calibrate",
     "Bayes",
     "bayes",
+    "Covariance",
+    "covariance",
+    "Design",
+    "design",
+    "Score",
+    "score",
+    "Surface",
+    "surface",
     "Penalties",
     "penalties",
     "Limits",
     "limits",
-    "FittedMethods",
+    "Methods",
     "methods",
     "Optimisers",
     "optimisers",

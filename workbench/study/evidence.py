@@ -46,7 +46,7 @@ from workbench.model import Density, Model, read_density
 from workbench.model.latents import require_drawable_prior, unconstrain
 from workbench.study.bridge import LogIntegral, bridge_sampling
 from workbench.study.cubature import cubature
-from workbench.study.instrument import subject
+from workbench.study.instrument import Keep, Part, start_anew, subject
 from workbench.study.tempering import Tempering, temper
 
 Estimator = Literal["Laplace", "quadrature", "bridge sampling", "sequential Monte Carlo"]
@@ -164,6 +164,7 @@ def evidence(
     estimators: tuple[Estimator, ...] = get_args(Estimator),
     laplace: ModeFit | None = None,
     nuts: DrawsFit | None = None,
+    keep: Keep = start_anew,
     on_stage: Callable[[str], None] | None = None,
     progress: Callable[[Any], None] | None = None,
 ) -> Evidence:
@@ -183,6 +184,8 @@ def evidence(
         Which of ``Laplace``, ``quadrature``, ``bridge sampling``, ``sequential Monte Carlo``.
     laplace, nuts : ModeFit, DrawsFit, optional
         Fits of the same model; made when not given and needed.
+    keep : callable, optional
+        Keeps finished parts, see :data:`workbench.study.instrument.Keep`.
     on_stage, progress : callable, optional
         Called with the name of what begins, and with the progress of each chain.
 
@@ -231,22 +234,36 @@ def evidence(
     expected_fit, run = np.nan, None
     if "bridge sampling" in estimators:
         steps, kept = (400, 500) if quick else (1000, 1000)
-        draws = nuts
-        if draws is None:
-            tell("NUTS")
-            draws = fit_nuts(
-                density,
-                seed=seed,
-                num_warmup=steps,
-                num_samples=kept,
-                laplace=mode,
-                progress=progress,
-            )
-        rng = np.random.default_rng(np.asarray(jax.random.bits(keys[0], (4,))))
-        found["bridge sampling"], expected_fit = _bridge(density, draws, rng)
+
+        def bridge() -> Part:
+            draws = nuts
+            if draws is None:
+                tell("NUTS")
+                draws = fit_nuts(
+                    density,
+                    seed=seed,
+                    num_warmup=steps,
+                    num_samples=kept,
+                    laplace=mode,
+                    progress=progress,
+                )
+            rng = np.random.default_rng(np.asarray(jax.random.bits(keys[0], (4,))))
+            made, mean = _bridge(density, draws, rng)
+            return {**_arrays(made), "expected_fit": np.array(mean)}
+
+        part = keep("bridge sampling", bridge)
+        found["bridge sampling"], expected_fit = _log_integral(part), float(part["expected_fit"])
     if "sequential Monte Carlo" in estimators:
         tell("sequential Monte Carlo")
-        found["sequential Monte Carlo"], run = _smc(density, keys[1], 128 if quick else 400)
+
+        def sequential() -> Part:
+            made, run = _smc(density, keys[1], 128 if quick else 400)
+            return {**_arrays(made), **({} if run is None else vars(run))}
+
+        part = dict(keep("sequential Monte Carlo", sequential))
+        found["sequential Monte Carlo"] = _log_integral(part)
+        rest = {k: v for k, v in part.items() if k not in _arrays(_refused(""))}
+        run = Tempering(**rest) if rest else None
     fit = float(mode.log_terms.log_likelihood)
     table = pd.DataFrame(
         {
@@ -264,6 +281,18 @@ def evidence(
         expected_fit=expected_fit,
         num_observations=density.num_observations,
         tempering=run,
+    )
+
+
+def _arrays(found: LogIntegral) -> Part:
+    """An estimate as arrays."""
+    return {k: np.asarray(v) for k, v in vars(found).items()}
+
+
+def _log_integral(part: Part) -> LogIntegral:
+    """And back."""
+    return LogIntegral(
+        value=float(part["value"]), std_error=float(part["std_error"]), reason=str(part["reason"])
     )
 
 

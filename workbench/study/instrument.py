@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
-from workbench.fit import ModeFit
+from workbench.fit import DrawsFit, ModeFit
 from workbench.model import Density
+
+Part = dict[str, np.ndarray]
+Keep = Callable[[str, Callable[[], Part]], Part]
+"""``keep(name, make)`` gives the finished part of that name, or makes it now and keeps it, so that
+an interrupted study goes on where it stopped (:class:`workbench.store.StudyParts`)."""
+
+
+def start_anew(name: str, make: Callable[[], Part]) -> Part:
+    """Keep nothing: make every part now."""
+    return make()
 
 
 class Study(Protocol):
@@ -72,3 +84,12 @@ def require_regular(fit: ModeFit, density: Density, expectation: str, advice: st
             f"{expectation} of model '{density.model.name}' is "
             f"{fit.detail or fit.status.value}{advice}"
         )
+
+
+def p_loo(nuts: DrawsFit) -> float:
+    """Effective number of parameters by leave-one-out; ``nan`` for several observed sites."""
+    from workbench import az
+
+    if "log_likelihood" not in nuts.datatree or len(nuts.datatree["log_likelihood"].data_vars) != 1:
+        return np.nan
+    return float(az.loo(nuts.datatree).p)

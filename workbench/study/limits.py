@@ -1,4 +1,4 @@
-r"""Three limits in which the answers meet: more data, a wider prior, a lower temperature.
+r"""Limits in which the answers meet: more data, a wider prior, a lower temperature, more draws.
 
 *Data*: as n grows, the posterior of a regular model tends to the normal distribution of the
 maximum likelihood estimate (Bernstein and von Mises). Both are taken anew for nested parts of the
@@ -7,7 +7,8 @@ data, the first n rows of several random orders; the distance of a term's poster
 
 .. math:: W_1 = \int_0^1 | F^{-1}(p) - \Phi^{-1}(p) | \, dp,
 
-falls as :math:`n^{-1/2}`: the pull of the prior and the skew are both of that order.
+falls as :math:`n^{-1/2}`: the pull of the prior and the skew are both of that order. Larger data
+than there are come from the model at its estimate: several simulated data sets, taken together.
 
 *Prior*: the log prior times :math:`\alpha \to 0`, which makes a normal prior
 :math:`\alpha^{-1/2}` times as wide; the mode in constrained space tends to the maximum likelihood
@@ -16,14 +17,15 @@ estimate, as :math:`\alpha`.
 *Temperature*: the density of z to the power :math:`1/T`, :math:`T \to 0`, tends to a normal
 density about its mode with T times the inverse curvature; the distance falls as :math:`T^{1/2}`.
 
-Parts of the data have weights 0 and 1 on the rows, so that all refits run in one compiled program;
-posteriors are draws from a Student t about each mode, with importance weights.
+*Draws*: the Monte Carlo standard error of a posterior mean, in posterior sds, falls as
+:math:`S^{-1/2}` in the number S of draws, at whatever effective sample size the sampler gets.
+
+All refits run in one compiled program (:mod:`workbench.study.parts`).
 
 References
 ----------
 van der Vaart (1998), Asymptotic Statistics, section 10.2, doi:10.1017/CBO9780511802256;
-Tierney and Kadane (1986), doi:10.1080/01621459.1986.10478240; Vehtari et al. (2024), JMLR
-25(72):1-58.
+Tierney and Kadane (1986), doi:10.1080/01621459.1986.10478240.
 """
 
 from __future__ import annotations
@@ -32,27 +34,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.stats import qmc
 
 from workbench.errors import FitError
-from workbench.fit import ModeFit, fit_mle
-from workbench.fit.objective import Objective
-from workbench.fit.optimiser import lbfgs
-from workbench.fit.scaling import rescale
-from workbench.fit.terms import term_vector
+from workbench.fit import DrawsFit, ModeFit, fit_mle, fit_nuts
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import require_regular, subject
+from workbench.study.instrument import Keep, require_regular, start_anew, subject
+from workbench.study.parts import (
+    Modes,
+    Refitter,
+    normal_weights,
+    simulated,
+    student,
+    wasserstein,
+)
 from workbench.study.refits import num_cases
 
-_FREEDOM = 5  # of the Student t
-_PARETO = 0.7
-_NEAR = 1e-4  # Newton decrement, nats
-_VANISHED = 1e-4  # information of a part, as a share of what its rows should have
 _PRIORS = 4.0 ** -np.arange(6)
 _TEMPERATURES = 4.0 ** -np.arange(5)
 _FLOOR = 3.0  # times the noise of the draws, above which a distance counts for the slope
@@ -61,23 +59,26 @@ _AGREE = 0.05  # standard errors
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Limits:
-    """Distances along the three limits.
+    """Distances along the limits.
 
     Attributes
     ----------
     name : str
         Model and data.
     table : pandas.DataFrame
-        Columns ``limit`` (``data``, ``prior``, ``temperature``), ``at`` (rows n, power of the
-        prior, temperature), ``distance`` (mean over terms and orders, in standard errors),
+        Columns ``limit`` (``data``, ``simulated``, ``prior``, ``temperature``, ``draws``), ``at``
+        (rows n, power of the prior, temperature, draws of all chains), ``distance`` (mean over
+        terms and orders, in standard errors; of draws, the Monte Carlo error in posterior sds),
         ``std_error`` (between orders; ``nan`` where there is one), ``refits`` (that count) and
         ``reason`` (why some are left out).
     rates : pandas.Series
-        Slope of log distance in log n, log alpha and log T, by limit; ``nan`` where fewer than two
-        distances stand out from the noise of the draws.
+        Slope of log distance in the log of what goes to its limit, by limit; ``nan`` where fewer
+        than two distances stand out from the noise of the draws.
     agreement : float
         Number of rows from which posterior and normal agree to 0.05 standard errors, by the fitted
         line; ``nan`` where it does not fall.
+    noise : float
+        Distance of the cloud of draws itself from a normal: none below it is measured.
 
     Examples
     --------
@@ -93,6 +94,7 @@ class Limits:
     table: pd.DataFrame
     rates: pd.Series
     agreement: float
+    noise: float = np.nan
 
     @property
     def trusted(self) -> bool:
@@ -103,17 +105,34 @@ class Limits:
     def sentences(self) -> tuple[str, ...]:
         """What the numbers say."""
         said = [
-            "Distance of the posterior from the normal of the MLE falls as "
-            f"n^{self.rates['data']:.2f} (regular models: -0.5), that of MAP from MLE as "
-            f"alpha^{self.rates['prior']:.2f} (1), that of the tempered posterior from its normal "
-            f"as T^{self.rates['temperature']:.2f} (0.5)."
+            "Distance of the posterior from the normal of the MLE falls "
+            f"{self._rate('data', 'n')} (regular models: -0.5), that of MAP from MLE "
+            f"{self._rate('prior', 'alpha')} (1), that of the tempered posterior from its normal "
+            f"{self._rate('temperature', 'T')} (0.5)."
         ]
+        if np.isfinite(self.rates.get("simulated", np.nan)):
+            said.append(
+                "In data simulated from the model at its estimate, up to "
+                f"{self.table.loc[self.table['limit'] == 'simulated', 'at'].max():.0f} rows, it "
+                f"falls as n^{self.rates['simulated']:.2f}."
+            )
+        if np.isfinite(self.rates.get("draws", np.nan)):
+            said.append(
+                "The Monte Carlo error of a posterior mean falls as "
+                f"S^{self.rates['draws']:.2f} (-0.5)."
+            )
         if np.isfinite(self.agreement):
             said.append(
                 f"Posterior and normal agree to {_AGREE:g} standard errors from about "
                 f"{self.agreement:.2g} rows on."
             )
         return tuple(said)
+
+    def _rate(self, limit: str, letter: str) -> str:
+        rate = self.rates[limit]
+        if np.isnan(rate):
+            return "too little above the noise of the draws to have a rate"
+        return f"as {letter}^{rate:.2f}"
 
 
 def limits(
@@ -123,9 +142,11 @@ def limits(
     seed: int = 0,
     quick: bool = False,
     mle: ModeFit | None = None,
+    nuts: DrawsFit | None = None,
+    keep: Keep = start_anew,
     on_stage: Callable[[str], None] | None = None,
 ) -> Limits:
-    """Refit along more data, a wider prior and a lower temperature.
+    """Refit along more data, a wider prior and a lower temperature, and count draws.
 
     Parameters
     ----------
@@ -136,9 +157,14 @@ def limits(
     seed : int
         Of the orders of the rows and of the draws.
     quick : bool
-        4 orders and 4,096 draws for each refit instead of 16 and 16,384.
+        4 orders and 4,096 draws for each refit instead of 16 and 16,384, simulated data of 8 times
+        the size instead of 16, and no draws by NUTS unless ``nuts`` is given.
     mle : ModeFit, optional
         Maximum likelihood fit of the same model; made when not given.
+    nuts : DrawsFit, optional
+        Draws of the same model; made when not given, unless ``quick``.
+    keep : callable, optional
+        Keeps finished parts, see :data:`workbench.study.instrument.Keep`.
     on_stage : callable, optional
         Called with the name of what begins.
 
@@ -178,40 +204,34 @@ def limits(
     require_regular(
         best, density, "limits expects a regular maximum of the likelihood to tend to; that"
     )
-    rng = np.random.default_rng(seed)
     num_orders = 4 if quick else 16
+    x, t = student(best.num_parameters, 4096 if quick else 16_384, seed)
+    # the same draws, weighted to be normal: what is within their noise has no slope
+    noise = float(np.mean([wasserstein(u, normal_weights(x, t)) for u in x.T]))
     least = min(max(5 * best.num_parameters, 10), rows)
     sizes = np.unique(np.geomspace(least, rows, 5).round().astype(int))
-    # how early each row comes in each order
-    place = np.argsort(rng.random((num_orders, rows)), axis=1)
-    nested = np.concatenate([place < n for n in sizes]).astype(float)
-    every = np.ones((1, rows))
-    weights = np.concatenate([nested, every])
-    tell("refits")
-    fits = _Refitter(density, best)
-    whole = np.ones(len(weights))
-    likelihood = fits.modes(weights, 0 * whole, 0 * whole)
-    posterior = fits.modes(weights, whole, whole)
-    flattened = fits.modes(np.repeat(every, len(_PRIORS), axis=0), _PRIORS, 0 * _PRIORS)
-    tell("posteriors")
-    x, t = _student(best.num_parameters, 4096 if quick else 16_384, seed)
-    towards = [
-        fits.distance(likelihood, posterior, k, weights[k], 1.0, x, t) for k in range(len(nested))
+    study = _Study(density, best, seed, x, t, keep, tell)
+    entries = [
+        *study.data("data", sizes, num_orders, rows),
+        *study.prior_and_temperature(rows),
     ]
-    cold = [fits.distance(posterior, posterior, -1, every[0], T, x, t) for T in _TEMPERATURES]
-    rest = [_apart(likelihood, flattened, k) for k in range(len(_PRIORS))]
-    table = pd.DataFrame(
-        [
-            *(_entry("data", n, towards[i * num_orders : (i + 1) * num_orders])
-              for i, n in enumerate(sizes)),
-            *(_entry("prior", a, [d]) for a, d in zip(_PRIORS, rest, strict=True)),
-            *(_entry("temperature", T, [d]) for T, d in zip(_TEMPERATURES, cold, strict=True)),
-        ]
-    )  # fmt: skip
-    # the same draws, weighted to be normal: what is within their noise has no slope
-    noise = _FLOOR * np.mean([wasserstein(u, _normal_weights(x, t)) for u in x.T])
-    floor = {"data": noise, "prior": 0.0, "temperature": noise}
-    lines = {k: _line(part, floor[str(k)]) for k, part in table.groupby("limit", sort=False)}
+    if not density.names("factor"):
+        copies = 8 if quick else 16
+        tell("simulated data")
+        drawn = simulated(density, best.z, copies, seed)
+        sizes = 2 ** np.arange(int(np.log2(copies)) + 1)
+        entries += study.data("simulated", sizes, num_orders, rows, drawn)
+    if nuts is None and not quick:
+        tell("NUTS")
+        nuts = fit_nuts(density, seed=seed)
+    entries += [] if nuts is None else _monte_carlo_errors(nuts)
+    table = pd.DataFrame(entries)
+    # only Wasserstein distances have the noise of their draws
+    floor: dict[str, float] = {k: _FLOOR * noise for k in ("data", "simulated", "temperature")}
+    lines = {
+        str(k): _line(part, floor.get(str(k), 0.0))
+        for k, part in table.groupby("limit", sort=False)
+    }
     slope, height = lines["data"]
     # height + slope log n = log 0.05
     agree = float(np.exp((np.log(_AGREE) - height) / slope)) if slope < 0 else np.nan
@@ -220,139 +240,105 @@ def limits(
         table=table,
         rates=pd.Series({limit: line[0] for limit, line in lines.items()}, name="rate"),
         agreement=agree,
+        noise=noise,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Modes:
-    """B refits: mode, a root of its covariance, terms with their errors, and whether regular."""
+@dataclass(frozen=True, kw_only=False, eq=False)
+class _Study:
+    """What the limits have in common: the model, its maximum, a cloud of draws, what is kept."""
 
-    theta: np.ndarray
-    root: np.ndarray
-    terms: np.ndarray
-    errors: np.ndarray
-    regular: np.ndarray
+    density: Density
+    best: ModeFit
+    seed: int
+    x: np.ndarray
+    t: np.ndarray
+    keep: Keep
+    tell: Callable[[str], None]
 
+    def data(
+        self, limit: str, sizes: np.ndarray, num_orders: int, rows: int, copies: Any = None
+    ) -> list[dict[str, Any]]:
+        """Posterior against the normal of the MLE, for nested parts in several random orders."""
+        fits = Refitter(self.density, self.best, copies)
+        units = rows if copies is None else len(next(iter(copies.values())))
+        # how early each row (or copy) comes in each order
+        rng = np.random.default_rng(self.seed)
+        place = np.argsort(rng.random((num_orders, units)), axis=1)
+        weights = np.concatenate([place < n for n in sizes]).astype(float)
+        one = np.ones(len(weights))
+        self.tell(f"{limit}, refits")
+        likelihood = self._modes(fits, f"{limit} MLE", weights, 0 * one, 0 * one)
+        posterior = self._modes(fits, f"{limit} modes", weights, one, one)
+        entries = []
+        for i, n in enumerate(sizes):
+            self.tell(f"{limit}, posteriors: {i + 1} of {len(sizes)} sizes")
+            at = range(i * num_orders, (i + 1) * num_orders)
+            made = self._distances(f"{limit} {n}", lambda at=at: [
+                fits.distance(likelihood, posterior, k, weights[k], 1.0, self.x, self.t)
+                for k in at
+            ])  # fmt: skip
+            entries.append(_entry(limit, n if copies is None else n * rows, made))
+        return entries
 
-class _Refitter:
-    """The two compiled programs of a study: many modes; the draws of one posterior."""
+    def prior_and_temperature(self, rows: int) -> list[dict[str, Any]]:
+        """MAP against MLE for powers of the prior; the tempered posterior against its normal."""
+        fits = Refitter(self.density, self.best)
+        every = np.ones((1, rows))
+        one, zero = np.ones(1), np.zeros(1)
+        self.tell("prior")
+        likelihood = self._modes(fits, "MLE", every, zero, zero)
+        posterior = self._modes(fits, "mode", every, one, one)
+        flattened = self._modes(
+            fits, "powers of the prior", np.repeat(every, len(_PRIORS), axis=0), _PRIORS,
+            0 * _PRIORS,
+        )  # fmt: skip
+        self.tell("temperature")
+        cold = [
+            self._distances(f"temperature {T:g}", lambda T=T: [
+                fits.distance(posterior, posterior, 0, every[0], T, self.x, self.t)
+            ])
+            for T in _TEMPERATURES
+        ]  # fmt: skip
+        return [
+            *(_entry("prior", a, [_apart(likelihood, flattened, k)])
+              for k, a in enumerate(_PRIORS)),
+            *(_entry("temperature", T, d) for T, d in zip(_TEMPERATURES, cold, strict=True)),
+        ]  # fmt: skip
 
-    def __init__(self, density: Density, best: ModeFit) -> None:
-        self._density = density
-        self._start = jnp.asarray(best.z)
-        objective = Objective(density=density, method="MLE")
-        self._scale = jnp.asarray(rescale(objective, self._start, density.arrays)[0])
-        self._rows = num_cases(density)
-        self._modes = jax.jit(lambda *a: jax.lax.map(lambda one: self._mode(*one), a, batch_size=8))
-        self._draws = jax.jit(self._evaluate)
+    def _modes(
+        self, fits: Refitter, name: str, weights: np.ndarray, prior: Any, jacobian: Any
+    ) -> Modes:
+        return Modes(**self.keep(name, lambda: vars(fits.modes(weights, prior, jacobian))))
 
-    def _parts(self, z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Log-likelihood by row, log prior, log Jacobian."""
-        found = self._density.evaluate(z, arrays)
-        each = (found.log_probs[n] for n in self._density.names("observed"))
-        by_row = sum(
-            (x.reshape(self._rows, -1).sum(axis=1) for x in each), start=jnp.zeros(self._rows)
-        )
-        log_prior = self._density.sum_by_role(found.log_probs).log_prior
-        return by_row, log_prior, sum(found.log_jacobian.values(), start=jnp.zeros(()))
+    def _distances(
+        self, name: str, make: Callable[[], list[tuple[float, str]]]
+    ) -> list[tuple[float, str]]:
+        def arrays() -> dict[str, np.ndarray]:
+            distance, reason = zip(*make(), strict=True)
+            return {"distance": np.array(distance), "reason": np.array(reason)}
 
-    def _mode(self, weights: jax.Array, prior: jax.Array, jacobian: jax.Array) -> dict[str, Any]:
-        arrays, start, scale = self._density.arrays, self._start, self._scale
-
-        def objective(z: jax.Array, arrays: Any) -> jax.Array:
-            by_row, log_prior, log_jacobian = self._parts(z, arrays)
-            return weights @ by_row + prior * log_prior + jacobian * log_jacobian
-
-        def gradient(w: jax.Array) -> tuple[jax.Array, jax.Array]:
-            g = jax.grad(lambda v: objective(reached + scale @ v, arrays))(w)
-            return g, g
-
-        reached = lbfgs(objective, start[None], scale[None], arrays, 1e-5)[0][0]
-        hessian, g = self._density.jacobian(gradient, has_aux=True)(jnp.zeros_like(start))
-        information = -0.5 * (hessian + hessian.T)
-        move = jnp.linalg.solve(information, g)
-        end = reached + scale @ move
-        root = scale @ jnp.linalg.inv(jnp.linalg.cholesky(information)).T
-        pull = self._density.jacobian(lambda z: term_vector(self._density, z, arrays))(end)
-        share = jnp.sum(weights) / self._rows
-        enough = jnp.linalg.eigvalsh(information)[0] > _VANISHED * share
-        return {
-            "theta": end,
-            "root": root,
-            "terms": term_vector(self._density, end, arrays),
-            "errors": jnp.linalg.norm(pull @ root, axis=1),
-            "regular": enough & (g @ move < _NEAR) & jnp.isfinite(root).all(),
-        }
-
-    def modes(self, weights: np.ndarray, prior: np.ndarray, jacobian: np.ndarray) -> _Modes:
-        """Modes of weighted log-likelihood plus powers of prior and Jacobian."""
-        batch = -len(weights) % 8
-        padded = [np.concatenate([x, np.repeat(x[:1], batch, axis=0)]) for x in
-                  (weights, prior, jacobian)]  # fmt: skip
-        out = self._modes(*(jnp.asarray(x) for x in padded))
-        return _Modes(**{k: np.asarray(v)[: len(weights)] for k, v in out.items()})
-
-    def _evaluate(self, z: jax.Array, weights: jax.Array, arrays: Any) -> Any:
-        def one(z: jax.Array) -> tuple[jax.Array, jax.Array]:
-            by_row, log_prior, log_jacobian = self._parts(z, arrays)
-            value = weights @ by_row + log_prior + log_jacobian
-            return value, term_vector(self._density, z, arrays)
-
-        return jax.lax.map(one, z, batch_size=256)
-
-    def distance(
-        self, normal: _Modes, posterior: _Modes, k: int, weights: np.ndarray, temperature: float,
-        x: np.ndarray, log_t: np.ndarray,
-    ) -> tuple[float, str]:  # fmt: skip
-        """Mean distance over the terms, in standard errors, and why there is none ("" if so)."""
-        if not (normal.regular[k] and posterior.regular[k]):
-            return np.nan, "no regular maximum"
-        from workbench import az
-
-        spread = np.sqrt(temperature)
-        z = posterior.theta[k] + spread * x @ posterior.root[k].T
-        value, terms = (
-            np.asarray(v)
-            for v in self._draws(jnp.asarray(z), jnp.asarray(weights), self._density.arrays)
-        )
-        ratio = value / temperature - log_t
-        ratio = np.where(np.isnan(ratio), -np.inf, ratio)
-        if not az.pareto_k(ratio) < _PARETO:
-            return np.nan, "importance weights not to be believed"
-        weight = np.exp(ratio - ratio.max())
-        scaled = (terms - normal.terms[k]) / (spread * normal.errors[k])
-        return float(np.mean([wasserstein(u, weight) for u in scaled.T])), ""
+        made = self.keep(name, arrays)
+        return [(float(d), str(r)) for d, r in zip(made["distance"], made["reason"], strict=True)]
 
 
-def wasserstein(draws: np.ndarray, weights: np.ndarray) -> float:
-    """Wasserstein distance (of order 1) of weighted draws from the standard normal.
+def _monte_carlo_errors(nuts: DrawsFit) -> list[dict[str, Any]]:
+    """Monte Carlo error of the means of the terms from the first draws of every chain."""
+    from workbench import az
 
-    Examples
-    --------
-    A shifted normal is as far away as its shift:
-
-    >>> p = (np.arange(1000) + 0.5) / 1000
-    >>> round(wasserstein(stats.norm.ppf(p) + 0.25, np.ones(1000)), 12)
-    0.25
-    """
-    draws, weights = draws[weights > 0], weights[weights > 0]
-    order = np.argsort(draws)
-    share = weights[order] / weights.sum()
-    # rounding must not carry the largest past 1
-    p = np.minimum(np.cumsum(share) - 0.5 * share, 1 - np.finfo(float).eps)
-    return float(share @ np.abs(draws[order] - stats.norm.ppf(p)))
+    draws = nuts.estimand_draws.reshape(*nuts.estimand_draws.shape[:2], -1)
+    num = draws.shape[1]
+    counts = num // 2 ** np.arange(int(np.log2(max(num // 25, 1))) + 1)[::-1]
+    sd = draws.std(axis=(0, 1), ddof=1)
+    moves = sd > 0
+    entries = []
+    for n in counts:
+        errors = [float(az.mcse(draws[:, :n, q])) / sd[q] for q in np.flatnonzero(moves)]
+        entries.append(_entry("draws", n * len(draws), [(float(np.mean(errors)), "")]))
+    return entries
 
 
-def _student(size: int, num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Quasi-random draws of a Student t, shape (num, size), and their log density, shape (num,)."""
-    u = qmc.Sobol(size + 1, seed=seed).random(num)
-    u = np.clip(u, 1e-12, 1 - 1e-12)
-    chi2 = stats.chi2.ppf(u[:, -1], _FREEDOM)
-    x = stats.norm.ppf(u[:, :-1]) / np.sqrt(chi2 / _FREEDOM)[:, None]
-    return x, stats.multivariate_t(np.zeros(size), np.eye(size), df=_FREEDOM).logpdf(x)
-
-
-def _apart(likelihood: _Modes, mode: _Modes, k: int) -> tuple[float, str]:
+def _apart(likelihood: Modes, mode: Modes, k: int) -> tuple[float, str]:
     """Mean distance of a mode's terms from the MLE of all rows, in standard errors."""
     if not mode.regular[k]:
         return np.nan, "no regular maximum"
@@ -373,12 +359,6 @@ def _entry(limit: str, at: float, made: list[tuple[float, str]]) -> dict[str, An
         "refits": int(known.size),
         "reason": "; ".join(counts),
     }
-
-
-def _normal_weights(x: np.ndarray, log_t: np.ndarray) -> np.ndarray:
-    """Importance weights that make draws of the Student t standard normal."""
-    ratio = -0.5 * np.sum(x**2, axis=1) - log_t
-    return np.exp(ratio - ratio.max())
 
 
 def _line(part: pd.DataFrame, floor: float) -> tuple[float, float]:

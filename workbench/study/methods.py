@@ -110,7 +110,7 @@ class Plane:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FittedMethods:
+class Methods:
     """Methods of fitting a network side by side.
 
     Attributes
@@ -146,7 +146,7 @@ class FittedMethods:
     >>> surface = Surface(eigenvalues=np.array([9.0, 0.1]), gauss_newton=np.ones(2), plane=none,
     ...     flat=none, line=none, num_rows=9)
     >>> contest = Contest(by_split=pd.DataFrame({"split": [0, 1]}), answers={})
-    >>> made = FittedMethods(name="m-d", table=table, contest=contest, findings={},
+    >>> made = Methods(name="m-d", table=table, contest=contest, findings={},
     ...     surface=surface, curve=None, plane=None)
     >>> made.sentences[0]
     'Best log-likelihood at rows held out: NUTS, -0.8 nats a row; it is 0.2 (0.05) above MLE
@@ -218,7 +218,7 @@ def methods(
     seed: int = 0,
     quick: bool = False,
     on_stage: Callable[[str], None] | None = None,
-) -> FittedMethods:
+) -> Methods:
     """Compare methods of fitting a network by what they predict.
 
     Parameters
@@ -237,7 +237,7 @@ def methods(
 
     Returns
     -------
-    FittedMethods
+    made : Methods
         Scores, diagnosis, and what the pictures show.
 
     Raises
@@ -287,7 +287,7 @@ def methods(
             plane = _plane(contest.answers, data)
     tell("surface")
     costs = ["seconds", "num_gradients"]
-    return FittedMethods(
+    return Methods(
         name=subject(network.density),
         table=table[[*table.columns.drop(costs), *costs]],
         contest=contest,

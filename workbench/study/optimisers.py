@@ -16,6 +16,11 @@ L-BFGS            line search                               superlinear
 Newton            halved where it rises                     quadratic
 ================  ========================================  =====================================
 
+Beside them runs NUTS's step, the leapfrog of Hamiltonian Monte Carlo: momentum without friction,
+drawn anew from :math:`N(0, I)` after each trajectory of steps :math:`1 / \sqrt L`, the end accepted
+with the probability that leaves :math:`e^{-f}` as it is. It does not arrive, it samples: on a
+quadratic :math:`d^2` tends to a :math:`\chi^2_P`.
+
 The distance is :math:`d = \sqrt{2 (f - f_{\min})}`: on a quadratic, that to the maximum in
 standard errors. The observed rate is the slope of :math:`\log d` over the last half of the
 iterations before rounding.
@@ -24,7 +29,7 @@ References
 ----------
 Polyak (1964), doi:10.1016/0041-5553(64)90137-5; Nesterov (2004), Introductory Lectures on Convex
 Optimization, section 2.2, doi:10.1007/978-1-4419-8853-9; Kingma and Ba (2015), arXiv:1412.6980;
-Liu and Nocedal (1989), doi:10.1007/BF01589116.
+Liu and Nocedal (1989), doi:10.1007/BF01589116; Neal (2011), doi:10.1201/b10905-6 (leapfrog).
 """
 
 from __future__ import annotations
@@ -37,18 +42,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 
 from workbench.fit import ModeFit, fit_mle
 from workbench.fit.objective import Objective
 from workbench.model import Density, Model, read_density
 from workbench.study.instrument import require_regular, subject
+from workbench.study.paths import Path, lbfgs_path, newton_path
 
 _NEAR = 0.01  # standard errors from the maximum
 _START = 3.0  # standard errors from the maximum
 _CHUNK = 250  # iterations of one call
 _ADAM = 0.1
+_LEAPS = 25  # of a trajectory
 _GRID = 41  # points of the contour's grid along each direction
+LEAPFROG = "leapfrog"
 FIRST_ORDER = ("gradient descent", "momentum", "Nesterov", "Adam")
 
 
@@ -213,11 +220,13 @@ def optimisers(
     runs = _first_order(loss, fixed, start, eigenvalues, 500 if quick else 20_000)
     tell("second-order methods")
     gradient = jax.jit(jax.value_and_grad(loss))
-    runs["L-BFGS"] = _lbfgs(gradient, fixed, start)
+    runs["L-BFGS"] = lbfgs_path(gradient, fixed, start)
     scaled = objective.derivatives_in
-    runs["Newton"] = _newton(
+    runs["Newton"] = newton_path(
         lambda w: scaled(jnp.asarray(centre + unit * w), jnp.diag(unit), density.arrays), start
     )
+    tell("leapfrog")
+    runs[LEAPFROG] = _leapfrog(loss, fixed, start, eigenvalues[-1], 40 if quick else 400, seed)
     least = min(float(np.nanmin(v)) for v, *_ in runs.values())
     stiff = axes[:, ::-1][:, :2] * np.sqrt(eigenvalues[::-1][:2])
     made = {
@@ -231,6 +240,14 @@ def optimisers(
     }
     floor = 10 * np.sqrt(2e-15 * (1 + abs(least)))
     rows = [_row(m, r, _predicted(m, eigenvalues), floor) for m, r in made.items()]
+    later = made[LEAPFROG].distance[made[LEAPFROG].distance.size // 4 :]
+    typical = np.sqrt(np.mean(later**2))
+    rows[-1] |= {
+        "iterations": np.nan,
+        "gradients": np.nan,
+        "reason": f"samples: {typical:.2g} standard errors away (root mean square; "
+        f"sqrt(P) = {np.sqrt(start.size):.2g})",
+    }
     return Optimisers(
         name=subject(density),
         table=pd.DataFrame(rows).set_index("method"),
@@ -238,9 +255,6 @@ def optimisers(
         eigenvalues=eigenvalues,
         plane=_plane(lambda w: -objective.values_at(centre + unit * w) - least, stiff),
     )
-
-
-Path = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # value, gradient norm, count, w
 
 
 def _steps(eigenvalues: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -307,45 +321,52 @@ def _first_order(
     return {m: (value[:, i], norm[:, i], count, at[:, i]) for i, m in enumerate(FIRST_ORDER)}
 
 
-def _lbfgs(gradient: Callable[..., Any], fixed: Any, start: np.ndarray) -> Path:
-    """L-BFGS by scipy: one row for each iteration, counted in its gradients."""
-    seen: list[tuple[float, float]] = []
-    kept: list[tuple[float, float, int, np.ndarray]] = []
+def _leapfrog(
+    loss: Callable[..., jax.Array], fixed: Any, start: np.ndarray, stiffest: float, num: int,
+    seed: int,
+) -> Path:  # fmt: skip
+    """Trajectories of Hamiltonian Monte Carlo, leap by leap; a rejected one ends at its start.
 
-    def counted(w: np.ndarray) -> tuple[float, np.ndarray]:
-        value, g = (np.asarray(x) for x in gradient(w, fixed))
-        seen.append((float(value), float(np.linalg.norm(g))))
-        if not kept:
-            kept.append((*seen[0], 1, w.copy()))
-        return float(value), g
+    The number of leaps of a trajectory is uniform on 1 to 25, so that none returns for ever.
+    """
+    step = 1 / np.sqrt(stiffest)
+    gradient = jax.value_and_grad(loss)
 
-    def each(w: np.ndarray) -> None:
-        value, norm = min(seen)
-        kept.append((value, norm, len(seen), w.copy()))
+    def trajectory(state: Any, key: jax.Array) -> Any:
+        w, fixed = state
+        draw, count, accept = jax.random.split(key, 3)
+        p = jax.random.normal(draw, w.shape)
+        leaps = jax.random.randint(count, (), 1, _LEAPS + 1)
+        value, g = gradient(w, fixed)
+        energy = value + 0.5 * p @ p
 
-    options = {"maxiter": 500, "ftol": 0.0, "gtol": 1e-10}
-    minimize(counted, start, jac=True, method="L-BFGS-B", callback=each, options=options)
-    value, norm, count, w = zip(*kept, strict=True)
-    return np.array(value), np.array(norm), np.array(count), np.stack(w)
+        def leap(inner: Any, i: jax.Array) -> Any:
+            at, p, value, g = inner
+            half = p - 0.5 * step * g
+            moved = at + step * half
+            new, slope = gradient(moved, fixed)
+            after = (moved, half - 0.5 * step * slope, new, slope)
+            inner = jax.tree.map(lambda a, b: jnp.where(i < leaps, a, b), after, inner)
+            return inner, (inner[2], jnp.linalg.norm(inner[3]), inner[0])
 
+        (end, p, new, _), seen = jax.lax.scan(leap, (w, p, value, g), jnp.arange(_LEAPS))
+        stays = jnp.log(jax.random.uniform(accept)) > energy - new - 0.5 * p @ p
+        # nan where the objective is undefined: not accepted
+        stays = stays | ~jnp.isfinite(new)
+        return (jnp.where(stays, w, end), fixed), (seen, leaps, value, jnp.linalg.norm(g), w)
 
-def _newton(derivatives: Callable[[np.ndarray], Any], start: np.ndarray) -> Path:
-    """Newton's method with halved steps; a Hessian counts as P gradients."""
-    w, count, kept = start, 0, []
-    for _ in range(50):
-        value, g, hessian = (-np.asarray(x) for x in derivatives(w))
-        count += 1 + len(w)
-        if kept and not value <= kept[-1][0] + 1e-9 * (1 + abs(value)):
-            w = 0.5 * (w + kept[-1][3])  # too far: half the way back
-            continue
-        kept.append((float(value), float(np.linalg.norm(g)), count, w))
-        own, axes = np.linalg.eigh(hessian)
-        move = axes @ (axes.T @ g / np.maximum(np.abs(own), 1e-8 * np.abs(own).max()))
-        if g @ move < 1e-14:
-            break
-        w = w - move
-    value, norm, counts, path = zip(*kept, strict=True)
-    return np.array(value), np.array(norm), np.array(counts), np.stack(path)
+    keys = jax.random.split(jax.random.key(seed), num)
+    _, (seen, leaps, *first) = jax.jit(lambda w, fixed: jax.lax.scan(trajectory, (w, fixed), keys))(
+        jnp.asarray(start), fixed
+    )
+    # the start of each trajectory, then the leaps that it made
+    made = np.arange(_LEAPS) < np.asarray(leaps)[:, None]
+    kept = np.concatenate([np.ones((num, 1), dtype=bool), made], axis=1)
+    value, norm, w = (
+        np.concatenate([np.asarray(a)[:, None], np.asarray(b)], axis=1)[kept]
+        for a, b in zip(first, seen, strict=True)
+    )
+    return value, norm, np.arange(1, len(value) + 1), w
 
 
 def _row(method: str, run: Run, predicted: float, floor: float) -> dict[str, Any]:

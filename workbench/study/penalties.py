@@ -1,4 +1,4 @@
-r"""A prior's width as a penalty: the path of the estimate, and the width that each score picks.
+r"""A prior's width as a penalty: ridge, lasso and early stopping, and the width each score picks.
 
 A normal prior of sd :math:`\tau` on a coefficient adds to the negative log-likelihood the penalty
 :math:`\beta^2 / (2 \tau^2)`. The same estimate has three names for its strength:
@@ -11,16 +11,25 @@ minimises                                                              strength
 :math:`\tfrac1{2N} \|y - X\beta\|^2 + \tfrac12 \lambda \|\beta\|^2`    :math:`\sigma^2 / (N \tau^2)`
 =====================================================================  ========================
 
+(Libraries differ in the factor one half: scikit-learn's ``Ridge`` minimises
+:math:`\|y - X\beta\|^2 + \alpha \|\beta\|^2`, so that :math:`\alpha = \sigma^2 / \tau^2`, and its
+``Lasso`` :math:`\tfrac1{2N} \|y - X\beta\|^2 + \alpha \|\beta\|_1`.)
+
 Along widths :math:`s \tau` the study gives the posterior mode in constrained space (MAP), the
-effective number of parameters :math:`\mathrm{tr}(H^{-1} H_y)`, and two scores: the log evidence by
-Laplace's method, and the log predictive density of each row left out. The latter refits by one
-Newton step without the row, :math:`\theta_{-i} = \hat\theta - (H - H_i)^{-1} s_i` with its score
-and its curvature, which is exact where the log posterior is quadratic.
+effective number of parameters :math:`\mathrm{tr}(H^{-1} H_y)`, and three scores: the log evidence
+by Laplace's method, and the log predictive density of rows left out, one by one and in ten folds
+(:mod:`workbench.study.ridge`).
+
+The lasso is the mode under a Laplace prior of the same sd, :math:`|\beta| \sqrt 2 / \tau`
+(:mod:`workbench.study.lasso`); gradient descent that is stopped early is ridge regression without
+a penalty (:mod:`workbench.study.stopping`). With draws of the posterior, power-scaling tells how
+much it would move with the prior and with the likelihood, each to a power near 1.
 
 References
 ----------
 Hoerl and Kennard (1970), doi:10.1080/00401706.1970.10488634; MacKay (1992),
-doi:10.1162/neco.1992.4.3.415; Pregibon (1981), doi:10.1214/aos/1176345513 (the one-step refit).
+doi:10.1162/neco.1992.4.3.415; Kallioinen, Paananen, Bürkner and Vehtari (2024),
+doi:10.1007/s11222-023-10366-5 (power-scaling).
 """
 
 from __future__ import annotations
@@ -35,18 +44,16 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
-from workbench.fit import ModeFit, fit_map
-from workbench.fit.objective import Objective
-from workbench.fit.optimiser import lbfgs
-from workbench.fit.scaling import rescale
+from workbench.fit import DrawsFit, ModeFit, fit_map, fit_nuts
 from workbench.fit.terms import term_vector
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import require_regular, subject
-from workbench.study.refits import num_cases
-from workbench.study.widths import can_widen, prior_scale, widened
+from workbench.study.instrument import Keep, require_regular, start_anew, subject
+from workbench.study.lasso import LassoFit, lasso
+from workbench.study.ridge import num_rows, ridge_modes
+from workbench.study.stopping import early_stopping
+from workbench.study.widths import can_widen, prior_of
 
-_NEAR = 1e-6  # Newton decrement, nats
-_NEWTON = 4
+SCORES = ("log_evidence", "elpd_loo", "elpd_kfold")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,37 +67,51 @@ class Penalties:
     sites : tuple of str
         Sites whose priors were scaled.
     table : pandas.DataFrame
-        Index ``width`` (factor of the prior's scale); ``tau`` (median sd of the scaled priors),
-        ``lambda`` (1 / tau^2, on the log-likelihood), ``lambda_rss`` (on the residual sum of
-        squares, for normal noise), ``effective_parameters``, ``log_evidence``, ``elpd_loo`` (nats)
-        and ``reason``.
-    path : pandas.DataFrame
-        MAP of every term, one row for each width.
+        Index ``width`` (factor of the prior's scale); ``tau`` (median scale of the scaled priors),
+        ``lambda`` (1 / tau^2, on the log-likelihood), ``lambda_rss`` and ``lambda_mean`` (on the
+        residual sum of squares and on its mean, for normal noise), ``effective_parameters``,
+        ``nonzero`` (coefficients that the lasso keeps), ``log_evidence``, ``elpd_loo``,
+        ``elpd_kfold`` (nats, one by one and in ten folds) and ``reason``.
+    path, lasso : pandas.DataFrame
+        MAP of every term under normal priors (ridge, or the model's own kind) and under Laplace
+        priors of the same sd, one row for each width.
+    stopping : pandas.DataFrame
+        Gradient descent from the centre of the prior, index ``steps``: ``width`` it stands for,
+        ``effective_parameters``, those of ``ridge`` at that width, ``log_likelihood``.
+    stopping_path : pandas.DataFrame
+        The scaled coordinates after so many steps.
+    sensitivity : pandas.DataFrame
+        By term of the posterior, its power-scaling sensitivity to ``prior`` and ``likelihood`` and
+        a ``diagnosis``; empty without draws.
     picks : pandas.Series
-        Width with the highest ``log_evidence`` and ``elpd_loo``.
+        Width with the highest score, by score.
 
     Examples
     --------
     >>> table = pd.DataFrame({"effective_parameters": [0.1, 0.9], "log_evidence": [-5.0, -4.0],
-    ...                       "elpd_loo": [-4.5, -4.2], "reason": ["", ""]}, index=[0.1, 1.0])
-    >>> found = Penalties(name="m-d", sites=("beta",), table=table,
-    ...                   path=pd.DataFrame({"beta": [0.1, 0.5]}, index=[0.1, 1.0]),
-    ...                   picks=pd.Series({"log_evidence": 1.0, "elpd_loo": 1.0}))
+    ...                       "nonzero": [0.0, 1.0], "reason": ["", ""]}, index=[0.1, 1.0])
+    >>> path = pd.DataFrame({"beta": [0.1, 0.5]}, index=[0.1, 1.0])
+    >>> found = Penalties(name="m-d", sites=("beta",), table=table, path=path, lasso=path,
+    ...                   stopping=pd.DataFrame(), stopping_path=pd.DataFrame(),
+    ...                   sensitivity=pd.DataFrame(), picks=pd.Series({"log_evidence": 1.0}))
     >>> found.sentences[1]
-    'Of the widths tried, log evidence picks 1 times the width of the prior; elpd loo picks 1 times
-    the width of the prior.'
+    'Of the widths tried, log evidence picks 1 times the width of the prior.'
     """
 
     name: str
     sites: tuple[str, ...]
     table: pd.DataFrame
     path: pd.DataFrame
+    lasso: pd.DataFrame
+    stopping: pd.DataFrame
+    stopping_path: pd.DataFrame
+    sensitivity: pd.DataFrame
     picks: pd.Series
 
     @property
     def trusted(self) -> bool:
         """Whether every width has a regular mode."""
-        return bool((self.table["reason"] == "").all())
+        return bool(self.path.notna().all(axis=None))
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -99,12 +120,34 @@ class Penalties:
             f"{score.replace('_', ' ')} picks {width:.3g} times the width of the prior"
             for score, width in self.picks.dropna().items()
         ]
-        return (
+        said = [
             f"Scaled the prior of {', '.join(self.sites)}: a normal prior of sd tau is the penalty "
             "beta^2 / (2 tau^2) on the log-likelihood, lambda = sigma^2 / tau^2 on the residual "
             "sum of squares, and that over N on its mean.",
             f"Of the widths tried, {'; '.join(parts)}." if parts else "No width has a score.",
-        )
+        ]
+        kept = self.table["nonzero"].dropna()
+        if len(kept):
+            said.append(
+                f"Under Laplace priors of the same sd (lasso) {kept.iloc[0]:.0f} coefficients are "
+                f"not zero at the narrowest width, {kept.iloc[-1]:.0f} at the widest."
+            )
+        if len(self.stopping):
+            last = self.stopping.iloc[-1]
+            said.append(
+                f"Gradient descent stopped after {self.stopping.index[-1]} steps stands for "
+                f"{last['width']:.2g} times the width: {last['effective_parameters']:.3g} "
+                f"effective parameters, {last['ridge']:.3g} by ridge."
+            )
+        moved = self.sensitivity
+        if len(moved):
+            worst = moved["prior"].astype(float).idxmax()
+            said.append(
+                f"By power-scaling, {worst} depends most on the prior: "
+                f"{moved.loc[worst, 'prior']:.2g}, on the likelihood "
+                f"{moved.loc[worst, 'likelihood']:.2g} (0.05 and more is sensitive)."
+            )
+        return tuple(said)
 
 
 def penalties(
@@ -115,6 +158,8 @@ def penalties(
     quick: bool = False,
     sites: tuple[str, ...] = (),
     fit: ModeFit | None = None,
+    nuts: DrawsFit | None = None,
+    keep: Keep = start_anew,
     on_stage: Callable[[str], None] | None = None,
 ) -> Penalties:
     """Follow the posterior mode and its scores along the width of a prior.
@@ -126,13 +171,17 @@ def penalties(
     data : Dataset or mapping, optional
         Values by argument name (not for a Density).
     seed : int
-        Of the first fit.
+        Of the fits and of the folds.
     quick : bool
-        7 widths instead of 25.
+        7 widths instead of 25, at most 2,000 steps of descent instead of 20,000, and no draws.
     sites : tuple of str, optional
         Sites with normal, Laplace, Cauchy or Student t priors; all of those by default.
     fit : ModeFit, optional
         MAP fit of the same model; made when not given.
+    nuts : DrawsFit, optional
+        Draws of the same model, for power-scaling; made when not given, unless ``quick``.
+    keep : callable, optional
+        Keeps finished parts, see :data:`workbench.study.instrument.Keep`.
     on_stage : callable, optional
         Called with the name of what begins.
 
@@ -178,132 +227,124 @@ def penalties(
     tell("MAP")
     best = fit if fit is not None else fit_map(density, seed=seed)
     require_regular(best, density, "penalties expects a regular posterior mode; that")
-    tell("widths")
     widths = np.geomspace(10**-2.0, 10**2.0, 7 if quick else 25)
-    objective = Objective(density=density, method="MAP")
-    start = jnp.asarray(best.z)
-    scale = jnp.asarray(rescale(objective, start, density.arrays)[0])
-    program = _program(density, chosen, start, scale)
-    constrained, unconstrained = (
-        {k: np.asarray(v) for k, v in program(jnp.asarray(widths), flag, density.arrays).items()}
-        for flag in (0.0, 1.0)
-    )
-    tau = widths * float(np.median(np.concatenate(
-        [np.ravel(np.asarray(prior_scale(density, n))) for n in chosen]
-    )))  # fmt: skip
+    rows, modes = num_rows(density), ridge_modes(density, chosen, best.z, seed)
+    made: dict[float, Any] = {}
+    for jacobian, space in ((0.0, "constrained"), (1.0, "unconstrained")):
+        tell(f"widths, {space} modes")
+        made[jacobian] = keep(f"modes {space}", lambda jacobian=jacobian: modes(widths, jacobian))
+    constrained, unconstrained = made[0.0], made[1.0]
+    places = np.concatenate([
+        np.arange(x.start, x.stop) for x in density.latents if x.name in chosen
+    ])  # fmt: skip
+    priors = [prior_of(density, x.name) for x in density.latents if x.name in chosen]
+    centre, sd = (np.concatenate(x) for x in zip(*priors, strict=True))
+    tell("lasso")
+    sparse = keep("lasso", lambda: _lasso_path(density, chosen, places, centre, sd, widths, best.z))
+    tell("early stopping")
+    steps = np.unique(np.geomspace(1, 2_000 if quick else 20_000, 13).round().astype(int))
+    stopping, stopped = early_stopping(density, best.z, places, centre, sd, steps=steps)
+    if nuts is None and not quick:
+        tell("NUTS")
+        nuts = fit_nuts(density, seed=seed)
+    tau = widths * float(np.median(sd))
     regular = constrained["regular"] & unconstrained["regular"]
-    rows = _rows(density)
+    held_out = constrained["elpd_loo"] + constrained["elpd_kfold"]
     table = pd.DataFrame(
         {
             "tau": tau,
             "lambda": 1 / tau**2,
             "lambda_rss": constrained["noise"] ** 2 / tau**2,
+            "lambda_mean": constrained["noise"] ** 2 / tau**2 / max(rows, 1),
             "effective_parameters": constrained["effective"],
+            "nonzero": sparse["nonzero"],
             "log_evidence": unconstrained["log_evidence"],
-            "elpd_loo": constrained["elpd_loo"] if rows else np.nan,
-            "reason": np.where(regular, "", "no regular mode"),
+            "elpd_loo": constrained["elpd_loo"],
+            "elpd_kfold": constrained["elpd_kfold"],
+            "reason": _reasons(regular, sparse["nonzero"], held_out, rows),
         },
         index=pd.Index(widths, name="width"),
     )
-    scores = ["effective_parameters", "log_evidence", "elpd_loo"]
-    table.loc[~regular, scores] = np.nan
-    path = pd.DataFrame(constrained["terms"], index=table.index, columns=best.estimates.index)
+    table.loc[~regular, ["effective_parameters", *SCORES]] = np.nan
+    terms = best.estimates.index
+    path = pd.DataFrame(constrained["terms"], index=table.index, columns=terms)
     path[~regular] = np.nan
     return Penalties(
         name=subject(density),
         sites=chosen,
         table=table,
         path=path,
+        lasso=pd.DataFrame(sparse["terms"], index=table.index, columns=terms),
+        stopping=stopping,
+        stopping_path=pd.DataFrame(
+            stopped, index=stopping.index, columns=[density.z_labels[i] for i in places]
+        ),
+        sensitivity=_sensitivity(nuts),
         picks=pd.Series(
-            {
-                k: table[k].idxmax() if table[k].notna().any() else np.nan
-                for k in ("log_evidence", "elpd_loo")
-            },
+            {k: table[k].idxmax() if table[k].notna().any() else np.nan for k in SCORES},
             name="width",
         ),
     )
 
 
-def _rows(density: Density) -> int:
-    """Number of independent rows, 0 where there are none to leave out."""
-    try:
-        return num_cases(density)
-    except FitError:
-        return 0
+def _reasons(
+    regular: np.ndarray, nonzero: np.ndarray, held_out: np.ndarray, rows: int
+) -> list[str]:
+    """Why a width lacks a number."""
+    found = []
+    for k in range(len(regular)):
+        said = [] if regular[k] else ["no regular mode"]
+        said += [] if np.isfinite(nonzero[k]) else ["lasso did not converge"]
+        if regular[k] and rows and not np.isfinite(held_out[k]):
+            said.append("rows left out leave no regular mode")
+        found.append("; ".join(said) if rows else "; ".join([*said, "no rows to leave out"]))
+    return found
 
 
-def _program(
-    density: Density, sites: tuple[str, ...], start: jax.Array, scale: jax.Array
-) -> Callable[..., dict[str, jax.Array]]:
-    """Compiled: modes at many widths; a flag puts the Jacobian in (mode and evidence in z)."""
-    rows = _rows(density)
+def _lasso_path(
+    density: Density, sites: tuple[str, ...], places: np.ndarray, centre: np.ndarray,
+    sd: np.ndarray, widths: np.ndarray, start: np.ndarray,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Modes under Laplace priors of the same sd, from the widest on; terms and how many differ."""
 
-    def objective(z: jax.Array, data: Any) -> jax.Array:
-        width, flag, arrays = data
-        here = Objective(density=widened(density, sites, width), method="MAP")
-        jacobian = density.evaluate(z, arrays).log_jacobian
-        total = here.log_joint(z, jnp.zeros(0), arrays)
-        return total + flag * sum(jacobian.values(), start=jnp.zeros(()))
+    def smooth(z: jax.Array, arrays: Any) -> jax.Array:
+        found = density.evaluate(z, arrays).log_probs
+        return -sum((jnp.sum(v) for n, v in found.items() if n not in sites), start=jnp.zeros(()))
 
-    def likelihood(z: jax.Array, data: Any) -> jax.Array:
-        return density.log_terms(z, data[2]).log_likelihood
+    def derivatives(z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+        def gradient(z: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+            value, g = jax.value_and_grad(smooth)(z, arrays)
+            return g, (value, g)
 
-    def hessian(f: Callable[[jax.Array], jax.Array]) -> jax.Array:
-        return -density.jacobian(jax.grad(f))(jnp.zeros_like(start))
+        hessian, (value, g) = density.jacobian(gradient, has_aux=True)(z)
+        return value, g, hessian
 
-    def one(width: jax.Array, flag: jax.Array, arrays: Any) -> dict[str, jax.Array]:
-        data: Any = (width, flag, arrays)
-        theta = lbfgs(objective, start[None], scale[None], data, 1e-4)[0][0]
-
-        def newton(_: int, theta: jax.Array) -> jax.Array:
-            g = jax.grad(lambda w: objective(theta + scale @ w, data))(jnp.zeros_like(theta))
-            h = hessian(lambda w: objective(theta + scale @ w, data))
-            return theta + scale @ jnp.linalg.solve(h, g)
-
-        theta = jax.lax.fori_loop(0, _NEWTON, newton, theta)
-        g = jax.grad(lambda w: objective(theta + scale @ w, data))(jnp.zeros_like(theta))
-        h = hessian(lambda w: objective(theta + scale @ w, data))
-        fit = hessian(lambda w: likelihood(theta + scale @ w, data))
-        log_det = jnp.linalg.slogdet(h)[1] - 2 * jnp.linalg.slogdet(scale)[1]
-        return {
-            "terms": term_vector(density, theta, arrays),
-            "effective": jnp.trace(jnp.linalg.solve(h, fit)),
-            "log_evidence": objective(theta, data)
-            + 0.5 * theta.size * jnp.log(2 * jnp.pi)
-            - 0.5 * log_det,
-            "elpd_loo": _left_out(density, theta, scale, h, rows, arrays)
-            if rows
-            else jnp.asarray(jnp.nan),
-            "noise": _noise(density, theta, arrays),
-            "regular": (jnp.linalg.eigvalsh(h)[0] > 0) & (g @ jnp.linalg.solve(h, g) < _NEAR),
-        }
-
-    return jax.jit(lambda widths, flag, arrays: jax.lax.map(lambda s: one(s, flag, arrays), widths))
+    program = jax.jit(derivatives)
+    terms = jax.jit(lambda z, arrays: term_vector(density, z, arrays))
+    middle, penalty = np.zeros(density.size), np.zeros(density.size)
+    middle[places] = centre
+    fits: list[LassoFit] = []
+    for width in widths[::-1]:
+        penalty[places] = np.sqrt(2) / (width * sd)
+        fits.append(lasso(lambda z: program(z, density.arrays), start, penalty, middle))
+        start = fits[-1].x if fits[-1].converged else start
+    fits.reverse()
+    converged = np.array([f.converged for f in fits])
+    values = np.stack([np.asarray(terms(f.x, density.arrays)) for f in fits])
+    kept = np.array([np.sum(f.x[places] != centre) for f in fits], dtype=float)
+    return {
+        "terms": np.where(converged[:, None], values, np.nan),
+        "nonzero": np.where(converged, kept, np.nan),
+    }
 
 
-def _left_out(
-    density: Density, theta: jax.Array, scale: jax.Array, h: jax.Array, rows: int, arrays: Any
-) -> jax.Array:
-    """Sum of each row's log density at the mode without it, by one Newton step."""
+def _sensitivity(nuts: DrawsFit | None) -> pd.DataFrame:
+    """Power-scaling sensitivity of the terms; empty without what it is made of."""
+    if nuts is None or not {"log_likelihood", "log_prior"} <= set(nuts.datatree.children):
+        return pd.DataFrame()
+    from workbench import az
 
-    def by_row(w: jax.Array) -> jax.Array:
-        each = density.pointwise_log_likelihood(theta + scale @ w, arrays).values()
-        return sum((x.reshape(rows, -1).sum(axis=1) for x in each), start=jnp.zeros(rows))
-
-    zero = jnp.zeros_like(theta)
-    score = density.jacobian(by_row)(zero)
-    curvature = -density.jacobian(density.jacobian(by_row))(zero)
-
-    def one(i: jax.Array) -> jax.Array:
-        return by_row(-jnp.linalg.solve(h - curvature[i], score[i]))[i]
-
-    return jnp.sum(jax.lax.map(one, jnp.arange(rows), batch_size=64))
-
-
-def _noise(density: Density, z: jax.Array, arrays: Any) -> jax.Array:
-    """Mean sd of normal observations; ``nan`` for other families."""
-    found = density.evaluate(z, arrays).distributions
-    if set(density.observed_families) != {"Normal"}:
-        return jnp.asarray(jnp.nan)
-    (first, *_) = density.names("observed")
-    return jnp.mean(jnp.sqrt(found[first].variance))
+    tree = az.from_dict({"posterior": {"term": nuts.estimand_draws}})
+    for part in ("log_prior", "log_likelihood"):
+        tree[part] = nuts.datatree[part]
+    return az.psense_summary(tree).set_axis(nuts.estimands.index)

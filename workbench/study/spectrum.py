@@ -43,7 +43,7 @@ from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
 from workbench.fit.kernel import log_density_z
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import require_regular, subject
+from workbench.study.instrument import p_loo, require_regular, subject
 
 _DECIDED = 0.9  # share of the curvature
 
@@ -207,7 +207,7 @@ def spectrum(
             index=pd.Index(labels, name="coordinate"),
         ),
         effective_parameters=float(shares.sum()),
-        p_loo=np.nan if nuts is None else _p_loo(nuts),
+        p_loo=np.nan if nuts is None else p_loo(nuts),
         condition_number=float(own[-1] / own[0]),
     )
 
@@ -231,12 +231,3 @@ def _curvatures(density: Density, z: np.ndarray) -> tuple[np.ndarray, np.ndarray
     hessians = -np.asarray(jax.jit(program)(jnp.asarray(z), density.arrays))
     likelihood, whole = 0.5 * (hessians + hessians.transpose(0, 2, 1))
     return likelihood, whole
-
-
-def _p_loo(nuts: DrawsFit) -> float:
-    """Effective number of parameters by leave-one-out; ``nan`` for several observed sites."""
-    from workbench import az
-
-    if "log_likelihood" not in nuts.datatree or len(nuts.datatree["log_likelihood"].data_vars) != 1:
-        return np.nan
-    return float(az.loo(nuts.datatree).p)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from numpyro.primitives import Messenger
 
@@ -62,13 +63,27 @@ def can_widen(density: Density) -> tuple[str, ...]:
     return tuple(n for n in parameters if n in known and not density.site(n).depends_on)
 
 
-def prior_scale(density: Density, name: str) -> Any:
-    """Scale of a site's location-scale prior, in the site's shape."""
-    fn = density.evaluate(jnp.zeros(density.size)).distributions[name]
+def prior_of(density: Density, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Location and scale of a site's location-scale prior, both flat, shape (P,).
+
+    Examples
+    --------
+    >>> import numpyro
+    >>> from workbench.model import read_density
+    >>> def normal(y=None):
+    ...     mu = numpyro.sample("mu", dist.Normal(1, 2).expand([2]).to_event(1))
+    ...     numpyro.sample("y", dist.Normal(mu, 1), obs=y)
+    >>> [x.tolist() for x in prior_of(read_density(normal, {"y": [0.0, 0.0]}), "mu")]
+    [[1.0, 1.0], [2.0, 2.0]]
+    """
+    fn: Any = density.evaluate(jnp.zeros(density.size)).distributions[name]
     shape = fn.batch_shape + fn.event_shape
     while not hasattr(fn, "scale"):
         fn = fn.base_dist
-    return jnp.broadcast_to(fn.scale, shape)
+    loc, scale = (
+        np.ravel(np.asarray(jnp.broadcast_to(x, shape), dtype=float)) for x in (fn.loc, fn.scale)
+    )
+    return loc, scale
 
 
 def _scaled(fn: Any, factor: Any) -> Any:
