@@ -26,7 +26,6 @@ from functools import lru_cache
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 DIAGNOSTICS = ("mcse_mean", "mcse_sd", "ess_bulk", "ess_tail", "r_hat")
 _NUMBERS = 1_000_000  # draws looked at together: bounded memory
@@ -72,16 +71,26 @@ def diagnose(draws: np.ndarray) -> dict[str, np.ndarray]:
 def _diagnose(terms: np.ndarray) -> dict[str, np.ndarray]:
     """Diagnostics of terms that move, (Q, C, S) to (Q,)."""
     flat = terms.reshape(len(terms), -1)
-    ends = np.quantile(flat, _TAILS, axis=1)[..., None, None]
+    split = _split(terms)
+    halves = split.reshape(len(split), -1)
+    order = np.argsort(halves, axis=1)
+    ascending = np.take_along_axis(halves, order, axis=1)
+    middle = np.median(ascending, axis=1, keepdims=True)
+    # in ascending order the distances from the median fall, then rise: a merge sorts them
+    distance = np.abs(ascending - middle)
+    outwards = np.argsort(distance, axis=1, kind="stable")
+    scores = _normal_scores(order, ascending).reshape(split.shape)
+    folded = _normal_scores(
+        np.take_along_axis(order, outwards, axis=1),
+        np.take_along_axis(distance, outwards, axis=1),
+    ).reshape(split.shape)
+    whole = ascending if halves.shape == flat.shape else np.sort(flat, axis=1)  # S may be odd
+    ends = np.quantile(whole, _TAILS, axis=1)[..., None, None]
     square = (terms - flat.mean(axis=1)[:, None, None]) ** 2
     variance = square.mean(axis=(1, 2))
-    split = _split(terms)
-    middle = np.median(split.reshape(len(split), -1), axis=1)[:, None, None]
-    scores = _normal_scores(split)
-    bulk = _r_hat(scores)
+    bulk, tail = _r_hat(scores), _r_hat(folded)
     # of two values as often as each other, the distances from the median are all equal
-    folded = _r_hat(_normal_scores(np.abs(split - middle)))
-    r_hat = np.where(np.isnan(folded), bulk, np.maximum(bulk, folded))
+    r_hat = np.where(np.isnan(tail), bulk, np.maximum(bulk, tail))
     parts = [scores, *(_split((terms <= end).astype(float)) for end in ends), split, _split(square)]
     of_bulk, low, high, of_mean, of_square = _ess(np.stack(parts))
     with np.errstate(invalid="ignore"):
@@ -101,10 +110,21 @@ def _split(terms: np.ndarray) -> np.ndarray:
     return np.concatenate([terms[..., :half], terms[..., -half:]], axis=-2)
 
 
-def _normal_scores(terms: np.ndarray) -> np.ndarray:
-    """Normal scores of the ranks within each term, in the shape of the terms."""
-    ranks = rankdata(terms.reshape(len(terms), -1), axis=1)  # whole or half numbers
-    return _scores(ranks.shape[1])[(2 * ranks).astype(int)].reshape(terms.shape)
+def _normal_scores(order: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+    """Normal scores of ranks, equal values sharing theirs, from the order of each row, (Q, n)."""
+    num = order.shape[1]
+    scores = np.empty(order.shape)
+    first = np.ones(order.shape, dtype=bool)
+    np.not_equal(ascending[:, 1:], ascending[:, :-1], out=first[:, 1:])
+    whole = np.arange(2, 2 * num + 2, 2)  # twice the rank, where no two are equal
+    for row in range(len(order)):
+        twice = whole
+        if not first[row].all():
+            starts = np.flatnonzero(first[row])
+            lengths = np.diff(starts, append=num)
+            twice = np.repeat(2 * starts + lengths + 1, lengths)
+        scores[row, order[row]] = _scores(num)[twice]
+    return scores
 
 
 @lru_cache(maxsize=4)
