@@ -23,6 +23,7 @@ from workbench.fit.quantities import Completion, Quantities, evaluate_draws
 from workbench.fit.sampler import ChainMethod, Chains, Progress, Sampler
 from workbench.fit.status import Status
 from workbench.fit.stopping import Goal
+from workbench.fit.sufficient import moments_of
 from workbench.fit.tree import estimand_table, stacked
 from workbench.model import Density, Model, read_density
 
@@ -148,6 +149,7 @@ def fit_nuts(
             plan.max_tree_depth,
             coordinates.whitened,
             num_chains if method == "vectorized" else 0,
+            moments is not None,
         )
         return plan, Sampler(
             programs,
@@ -158,6 +160,7 @@ def fit_nuts(
                 centre=jnp.asarray(coordinates.centre),
                 scale=jnp.asarray(coordinates.scale),
                 accept=jnp.asarray(plan.accept, dtype=float),
+                moments=moments,
             ),
             clock=adaptation_clock(plan.num_warmup, mass_matrix=not plan.alone),
             chain_method=method,
@@ -171,6 +174,7 @@ def fit_nuts(
             coordinates = choose_coordinates(density, guide)
         else:
             coordinates = Coordinates.from_arrays(saved.arrays)
+        moments = moments_of(density, coordinates.centre)
         plan, sampler = begin(coordinates)
         if saved is not None:
             sampler.restore(saved.arrays)
@@ -209,6 +213,7 @@ def fit_nuts(
         "most_doublings": plan.max_tree_depth,
         "adapted": "step size" if plan.alone else "step size and mass matrix",
         "coordinates": coordinates.verdict,
+        "likelihood": "by row" if moments is None else "by sufficient statistics of the rows",
         "laplace_pareto_k": coordinates.pareto_k,
         "until": None if until is None else dict(until),
         "interrupted": chains.interrupted,
