@@ -124,6 +124,21 @@ def test_whitening_is_left_when_the_first_draws_diverge() -> None:
     assert fit.provenance.settings["num_warmup"] == 1000
 
 
+def cliff() -> None:
+    """A normal density that falls off a cliff two standard deviations out."""
+    x = numpyro.sample("x", dist.Normal(0, 1).expand([2]).to_event(1))
+    numpyro.factor("cliff", jnp.where(x[0] > 1.0, -1e20, 0.0))
+
+
+def test_no_chain_starts_below_a_cliff() -> None:
+    density = wb.read_density(cliff)
+    found = choose_coordinates(density, wb.fit_laplace(density))
+    starts = draw_starts_of_chains(density, found, jax.random.key(0), 16)
+    z = found.centre + (starts * found.scale if found.scale.ndim == 1 else starts @ found.scale.T)
+    assert (z[:, 0] <= 1.0).all()
+    assert np.abs(z[:, 1]).max() > 1.0, "the others stay overdispersed"
+
+
 def test_heavy_tails_are_kept_out() -> None:
     assert not gate(heavy).whitened
 

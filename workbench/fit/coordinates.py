@@ -49,6 +49,7 @@ _BELOW = 20.0  # nats below the best mode, as far as mass is looked for
 _SHARE = 1e-3  # of the mass: less is not seen in the draws
 _APART = 1.0  # standard errors between two places
 _STEP, _SPAN = 1.8, 2.0  # see above
+_CLIFF = 10.0  # nats for each coordinate, and for ten more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,9 @@ def draw_starts_of_chains(
 ) -> np.ndarray:
     """Overdispersed starts in x, shape (C, D): uniform on (-2, 2) about the places in turn.
 
-    A start without a finite density is halved towards its place until it has one.
+    A start without a finite density is halved towards its place until it has one. So is one that
+    lies :math:`100 + 10 D` nats below its place where L is in standard errors: a normal density
+    falls by 2 D at most, and a chain on a cliff stays there.
 
     Raises
     ------
@@ -207,10 +210,17 @@ def draw_starts_of_chains(
     place = coordinates.places[np.arange(num_chains) % len(coordinates.places)]
     x = np.asarray(jax.random.uniform(key, (num_chains, density.size), minval=-2, maxval=2))
     program, arrays = log_densities(density), density.arrays
+    least = np.full(num_chains, -np.inf)
+
+    def values(z: np.ndarray) -> np.ndarray:
+        return in_batches(lambda rows: program(rows, arrays), batch_size(density), z)
+
+    if not np.isnan(coordinates.pareto_k):
+        least = values(place) - _CLIFF * (10 + density.size)
     for _ in range(20):
         z = place + (x * scale if scale.ndim == 1 else x @ scale.T)
-        value = in_batches(lambda rows: program(rows, arrays), batch_size(density), z)
-        bad = ~np.isfinite(value)
+        value = values(z)
+        bad = ~(np.isfinite(value) & (value > least))
         if not bad.any():
             away = place - centre
             return x + (away / scale if scale.ndim == 1 else np.linalg.solve(scale, away.T).T)

@@ -60,7 +60,7 @@ def importance_pareto_k(density: Density, laplace: ModeFit, log2_num: int = 10) 
     from workbench import az
 
     # weights that differ by rounding alone are equal: no tail is fitted to it
-    return az.pareto_k(np.round(ratio - ratio.max(), 9))
+    return az.pareto_k(np.round(np.maximum(ratio - ratio.max(), -1e6), 9))
 
 
 def covariance_root(covariance: np.ndarray) -> np.ndarray:
