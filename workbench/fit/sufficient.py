@@ -89,7 +89,8 @@ def moments_of(density: Density, z: np.ndarray) -> Moments | None:
     ...     numpyro.sample("y", dist.Normal(b * x, 1.0), obs=y)
     >>> x = np.arange(8.0)
     >>> found = moments_of(read_density(line, {"x": x, "y": 2 * x}), np.zeros(1))
-    >>> abs(float(found.target[0] / found.factor[0, 0])), abs(round(float(found.rest), 9))
+    >>> slope = found.target[0] / found.factor[0, 0]
+    >>> round(float(slope), 9), abs(round(float(found.rest), 9))
     (2.0, 0.0)
     """
     if not has_moments(density):
