@@ -1,8 +1,9 @@
 """Fit one NumPyro model by maximum likelihood and by NUTS, and compare the two answers.
 
 Everything is computed in float64: importing this package switches JAX to 64 bits, unless the
-environment says ``JAX_ENABLE_X64=0``. Names are imported when they are first used, so that
-``import workbench`` costs milliseconds.
+environment says ``JAX_ENABLE_X64=0``; and XLA is asked, in ``XLA_FLAGS``, to make one function of
+every loop over little memory, such as that over the leapfrog steps of a trajectory. Names are
+imported when they are first used, so that ``import workbench`` costs milliseconds.
 
 Examples
 --------
@@ -21,6 +22,15 @@ from typing import TYPE_CHECKING, Any
 if os.environ.setdefault("JAX_ENABLE_X64", "1") not in ("0", "false", "False"):
     if "jax" in sys.modules:
         sys.modules["jax"].config.update("jax_enable_x64", True)
+
+# XLA runs a loop's operations one by one, at the cost of a call each, unless the arrays of the loop
+# take no more bytes than this. It reads the flag when it first compiles, and other versions than
+# those that know it pass it over
+_LOOPS = "xla_cpu_small_while_loop_byte_threshold"
+if _LOOPS not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = (
+        f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_extra_options={_LOOPS}=1000000".strip()
+    )
 
 _HOME = {
     "Dataset": "data",

@@ -32,7 +32,8 @@ function           version 0.8 / version 1                here
 Only in version 1: ``diagnose``, ``loo_influence``, ``plot_loo_interval``, ``plot_loo_pava``,
 ``plot_ppc_dist_pit``; call ``plot_rank`` and ``plot_ppc_pit`` without ``ci_prob`` (0.8) or
 ``envelope_prob`` (1). Never name a dimension ``group``: ArviZ keeps that word for itself.
-Importing ArviZ takes seconds, so import this module where it is needed and not before.
+Importing ArviZ takes seconds, so import this module where it is needed and not before; its plots,
+half of that, come when one is first asked for.
 
 References
 ----------
@@ -49,6 +50,7 @@ cross-validation and WAIC. https://doi.org/10.1007/s11222-016-9696-4
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,7 +61,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from arviz_base import *
-from arviz_plots import *
 from arviz_stats import *
 from arviz_stats.base.array import array_stats
 
@@ -70,6 +71,18 @@ _arrays: Any = array_stats
 
 _SAMPLE_DIMS = ["chain", "draw"]
 _SENSITIVE = 0.05  # power-scaling sensitivity, of the paper
+
+
+def __getattr__(name: str) -> Any:
+    """Look a name up among ArviZ's plots, which are imported when one is first asked for."""
+    if name.startswith("__"):
+        raise AttributeError(f"module 'workbench.az' has no attribute '{name}'")
+    return getattr(importlib.import_module("arviz_plots"), name)
+
+
+def __dir__() -> list[str]:
+    """List ArviZ's names, those of its plots included."""
+    return sorted({*globals(), *dir(importlib.import_module("arviz_plots"))})
 
 
 def summary(

@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 import pytest
 
 import workbench as wb
-from workbench.fit.concavity import has_one_maximum
+from workbench.fit.concavity import has_concave_posterior, has_one_maximum
 from workbench.fit.objective import Objective
 from workbench.model import read_density
 from workbench.model.affine import Form, forms
@@ -124,6 +124,42 @@ def sites(scale_of: str = "own", family: str = "normal") -> Any:
 def test_which_likelihoods_are_known_to_have_one_maximum(model: Any, known: bool) -> None:
     data = {"x": np.ones((4, 2)), "y": np.array([0, 1, 1, 0])}
     assert has_one_maximum(read_density(model, data)) is known
+
+
+@pytest.mark.parametrize(
+    ("prior", "family", "known"),
+    [
+        (dist.Normal(0, 1), "logit", True),
+        (dist.Laplace(0, 1), "poisson", True),
+        (dist.Normal(0, 1), "normal", True),
+        (dist.Cauchy(0, 1), "logit", False),  # a far prior and the data can each have a mode
+        (dist.HalfNormal(1), "logit", False),  # a transform bends the predictor
+        (dist.Normal(0, 1), "student", False),
+    ],
+)
+def test_which_posteriors_are_known_to_be_concave(prior: Any, family: str, known: bool) -> None:
+    def model(y=None):
+        b = numpyro.sample("b", prior)
+        numpyro.sample("y", {
+            "logit": lambda: dist.Bernoulli(logits=b),
+            "poisson": lambda: dist.Poisson(jnp.exp(b)),
+            "normal": lambda: dist.Normal(b, 2.0),
+            "student": lambda: dist.StudentT(4.0, b, 2.0),
+        }[family](), obs=y)  # fmt: skip
+
+    density = read_density(model, {"y": np.array([0, 1, 1, 0])})
+    assert has_concave_posterior(density) is known
+
+
+def test_a_scale_or_a_hierarchy_keeps_a_posterior_from_being_known() -> None:
+    def hierarchy(y=None):
+        m = numpyro.sample("m", dist.Normal(0, 1))
+        b = numpyro.sample("b", dist.Normal(m, jnp.exp(m)))
+        numpyro.sample("y", dist.Bernoulli(logits=b), obs=y)
+
+    data = {"x": np.ones((4, 2)), "y": np.array([0, 1, 1, 0])}
+    assert not has_concave_posterior(read_density(sites(), data))
+    assert not has_concave_posterior(read_density(hierarchy, {"y": data["y"]}))
 
 
 def test_forms_of_programs() -> None:

@@ -21,7 +21,7 @@ from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_star
 
 def gate(model: Any, data: Any = None) -> Coordinates:
     density = wb.read_density(model, data)
-    return choose_coordinates(density, wb.fit_laplace(density), jax.random.key(1))
+    return choose_coordinates(density, wb.fit_laplace(density))
 
 
 def funnel() -> None:
@@ -71,7 +71,7 @@ def test_a_regression_is_whitened() -> None:
 
 def test_two_modes_are_kept_out_and_started_from_both() -> None:
     density = wb.read_density(two_modes)
-    found = choose_coordinates(density, wb.fit_laplace(density), jax.random.key(1))
+    found = choose_coordinates(density, wb.fit_laplace(density))
     assert not found.whitened
     assert "the starts found 2 modes" in found.verdict
     starts = draw_starts_of_chains(density, found, jax.random.key(2), 4)
@@ -79,6 +79,64 @@ def test_two_modes_are_kept_out_and_started_from_both() -> None:
     # standard errors are about 0.03 and starts within two of them
     np.testing.assert_allclose(np.abs(z), 4.0, atol=0.3)
     assert sorted(np.sign(z)) == [-1, -1, 1, 1]
+
+
+def lopsided() -> None:
+    """Two modes, of which the second is 13 nats lower and no wider."""
+    m = numpyro.sample("m", dist.Normal(1.0, 0.4))
+    numpyro.sample("y", dist.Normal(m**2, 0.5), obs=jnp.full(8, 1.0))
+
+
+def test_a_mode_without_mass_is_not_counted() -> None:
+    laplace = wb.fit_laplace(lopsided)
+    ends = laplace.starts.z[:, 0]
+    assert (ends < 0).any(), "a start ended at the mirror image"
+    found = gate(lopsided)
+    assert "modes" not in found.verdict
+    assert (found.places > 0).all()
+
+
+def holed() -> None:
+    """A normal density that is not a number in a far corner."""
+    x = numpyro.sample("x", dist.Normal(0, 1).expand([2]).to_event(1))
+    numpyro.factor("hole", jnp.where(x[0] > 2.5, jnp.nan, 0.0))
+
+
+def test_a_weight_that_is_not_finite_leaves_the_scale() -> None:
+    found = gate(holed)
+    assert found.verdict.startswith("scaled: ")
+    assert "not finite" in found.verdict
+    np.testing.assert_allclose(found.scale, [1.0, 1.0], rtol=1e-8)
+
+
+def walled() -> None:
+    """A normal density with a steep wall, which neither Hessian nor weights mind."""
+    x = numpyro.sample("x", dist.Normal(0, 1).expand([3]).to_event(1))
+    numpyro.factor("wall", -1e4 * jnp.maximum(x[0] - 1.8, 0.0) ** 2)
+
+
+def test_whitening_is_left_when_the_first_draws_diverge() -> None:
+    assert gate(walled).whitened
+    fit = wb.fit_nuts(walled, num_samples=100, num_chains=2)
+    said = fit.provenance.settings["coordinates"]
+    assert said.startswith("scaled: ")
+    assert "of the first 200 transitions diverged in whitened coordinates; Pareto k" in said
+    assert fit.provenance.settings["num_warmup"] == 1000
+
+
+def cliff() -> None:
+    """A normal density that falls off a cliff two standard deviations out."""
+    x = numpyro.sample("x", dist.Normal(0, 1).expand([2]).to_event(1))
+    numpyro.factor("cliff", jnp.where(x[0] > 1.0, -1e20, 0.0))
+
+
+def test_no_chain_starts_below_a_cliff() -> None:
+    density = wb.read_density(cliff)
+    found = choose_coordinates(density, wb.fit_laplace(density))
+    starts = draw_starts_of_chains(density, found, jax.random.key(0), 16)
+    z = found.centre + (starts * found.scale if found.scale.ndim == 1 else starts @ found.scale.T)
+    assert (z[:, 0] <= 1.0).all()
+    assert np.abs(z[:, 1]).max() > 1.0, "the others stay overdispersed"
 
 
 def test_heavy_tails_are_kept_out() -> None:

@@ -1,4 +1,4 @@
-r"""Likelihoods that are known to have one maximum, so that one start finds it.
+r"""Likelihoods and posteriors that are known to have one maximum, so that one start finds it.
 
 With predictors :math:`\eta_i(z)` affine in the unconstrained parameters, the log-likelihood of
 choices on the logit scale, :math:`y\eta - \log(1 + e^\eta)` and its kin of several categories,
@@ -7,11 +7,14 @@ doi:10.1080/01621459.1981.10477613). That of one normal site with means affine i
 :math:`\log\sigma` a coordinate of its own (or known) is, for each :math:`\sigma`, concave in the
 means' parameters with a maximum that does not depend on :math:`\sigma`, and along
 :math:`\log\sigma` it rises, then falls. A maximum of either is the only one, but for flat ones.
+
+A concave likelihood with priors that are concave in z (normal, Laplace, logistic or flat, with
+known parameters and no transform) has a concave posterior.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -30,6 +33,7 @@ _CONCAVE = {
     ("MultinomialLogits", "logits"): Form.AFFINE,
     ("Poisson", "rate"): Form.EXPONENTIAL,
 }
+_CONCAVE_PRIORS = {"Normal", "Laplace", "Logistic", "MultivariateNormal", "ImproperUniform"}
 PARAMETERS = {**{kind: (name,) for kind, name in _CONCAVE}, "Normal": ("loc", "scale")}
 
 
@@ -57,20 +61,77 @@ def has_one_maximum(density: Density) -> bool:
     >>> has_one_maximum(read_density(normal, {"y": [1.0, 2.0]}))
     True
     """
-    return _known(density)
+    return _known(density).one_maximum
+
+
+def has_concave_posterior(density: Density) -> bool:
+    """Whether the posterior is known to be concave in z, see the head of this file.
+
+    Parameters
+    ----------
+    density : Density
+        The model at its data.
+
+    Returns
+    -------
+    bool
+        False where it is not known, whatever the truth.
+
+    Examples
+    --------
+    >>> import numpyro, numpyro.distributions as dist
+    >>> from workbench.model import read_density
+    >>> def logit(prior):
+    ...     def model(y=None):
+    ...         numpyro.sample("y", dist.Bernoulli(logits=numpyro.sample("a", prior)), obs=y)
+    ...     return read_density(model, {"y": [1, 0]})
+    >>> has_concave_posterior(logit(dist.Normal(0, 1))), has_concave_posterior(logit(dist.Cauchy()))
+    (True, False)
+    """
+    if not _known(density).concave:
+        return False
+    names = {x.name: x for x in density.latents}
+    if density.names("prior") or any(
+        x.scale or set(density.site(n).depends_on) - {n} for n, x in names.items()
+    ):
+        return False
+    return all(x.improper or _kinds(density)[n] in _CONCAVE_PRIORS for n, x in names.items())
 
 
 def one_maximum(objective: Objective) -> bool:
-    """Whether an objective is a likelihood that is known to have one maximum."""
+    """Whether an objective is known to have one maximum."""
+    if objective.method in ("MAP", "Laplace"):
+        return has_concave_posterior(objective.density)
     return objective.method == "MLE" and has_one_maximum(objective.density)
 
 
+class _Likelihood(NamedTuple):
+    """What is known of a likelihood: that it has one maximum, that it is concave."""
+
+    one_maximum: bool
+    concave: bool
+
+
 @compiled
-def _known(density: Density) -> bool:
+def _kinds(density: Density) -> dict[str, str]:
+    """Family of each latent site's distribution."""
+    kinds: dict[str, str] = {}
+
+    def program(z: jax.Array, arrays: Any) -> jax.Array:
+        found = density.evaluate(z, arrays).distributions
+        kinds.update({n: type(bare(fn)).__name__ for n, fn in found.items()})
+        return z
+
+    jax.eval_shape(program, jax.ShapeDtypeStruct((density.size,), float), density.arrays)
+    return kinds
+
+
+@compiled
+def _known(density: Density) -> _Likelihood:
     sites = [density.site(n) for n in density.names("observed")]
     others = density.names("factor", "random effect")
     if others or not sites or any(s.moved_by for s in sites):
-        return False
+        return _Likelihood(False, False)
     kinds: dict[str, str] = {}
 
     def program(z: dict[str, jax.Array], arrays: Any) -> dict[str, dict[str, Any]]:
@@ -87,7 +148,7 @@ def _known(density: Density) -> bool:
     z = {x.name: jax.ShapeDtypeStruct(x.shape, float) for x in density.latents}
     found = forms(program, z, density.arrays)
     if any(kind not in PARAMETERS for kind in kinds.values()):
-        return False
+        return _Likelihood(False, False)
     if set(kinds.values()) == {"Normal"} and len(sites) == 1:
         (site,) = sites
         inputs = {**z, "data": density.arrays}
@@ -95,9 +156,11 @@ def _known(density: Density) -> bool:
         of_loc, of_scale = (labels[n] & set(z) for n in ("loc", "scale"))
         loc, scale = found[site.name]["loc"], found[site.name]["scale"]
         alone = not of_loc & of_scale and sum(size[n] for n in of_scale) <= 1
-        return loc <= Form.AFFINE and scale in (Form.CONSTANT, Form.EXPONENTIAL) and alone
+        known = loc <= Form.AFFINE and scale in (Form.CONSTANT, Form.EXPONENTIAL) and alone
+        return _Likelihood(known, known and scale is Form.CONSTANT)
     wanted = {n: (kind, PARAMETERS[kind][0]) for n, kind in kinds.items()}
-    return all(
+    concave = all(
         key in _CONCAVE and found[n][key[1]] in (Form.CONSTANT, _CONCAVE[key])
         for n, key in wanted.items()
     )
+    return _Likelihood(concave, concave)

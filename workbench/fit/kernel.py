@@ -30,6 +30,7 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.hmc_util import build_adaptation_schedule
 
 from workbench.fit.compilation import compiled
+from workbench.fit.sufficient import Moments, blank_moments, log_density_by_moments
 from workbench.model import Density
 
 CHUNK = 100  # steps advanced by one call
@@ -70,12 +71,15 @@ class Target:
         m, shape (D,), and L, shape (D,) when diagonal or (D, D).
     accept : jax.Array
         Acceptance the step size is adapted to.
+    moments : Moments, optional
+        Sufficient statistics of the rows, which then are not gone through.
     """
 
     arrays: Mapping[str, Any]
     centre: jax.Array
     scale: jax.Array
     accept: jax.Array
+    moments: Moments | None = None
 
 
 jax.tree_util.register_dataclass(Target)
@@ -124,7 +128,11 @@ def adaptation_clock(num_warmup: int, *, mass_matrix: bool = True) -> np.ndarray
 
 @compiled
 def chain_programs(
-    density: Density, max_tree_depth: int, dense: bool, num_vectorized: int
+    density: Density,
+    max_tree_depth: int,
+    dense: bool,
+    num_vectorized: int,
+    by_moments: bool = False,
 ) -> ChainPrograms:
     """Compile the programs of a density, once for all data of its shape.
 
@@ -138,11 +146,15 @@ def chain_programs(
         Whether L is a matrix.
     num_vectorized : int
         Number of chains advanced by one call; 0 for one chain without a leading axis.
+    by_moments : bool
+        Whether the target has moments.
     """
 
     def potential_of(fixed: Target) -> Callable[[jax.Array], jax.Array]:
         def potential(x: jax.Array) -> jax.Array:
             z = fixed.centre + (fixed.scale @ x if dense else fixed.scale * x)
+            if fixed.moments is not None:
+                return -log_density_by_moments(density, z, fixed.arrays, fixed.moments)
             return -log_density_z(density, z, fixed.arrays)
 
         return potential
@@ -204,6 +216,7 @@ def chain_programs(
         centre=jnp.zeros(size),
         scale=jnp.zeros((size, size) if dense else size),
         accept=jnp.zeros(()),
+        moments=blank_moments(size) if by_moments else None,
     )
     state = jax.eval_shape(begin, *first, fixed)
     clock = jnp.zeros((CHUNK, 2), dtype=int)

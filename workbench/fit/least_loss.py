@@ -47,7 +47,8 @@ def least_loss(objective: Objective, optimum: Optimum, directions: np.ndarray) -
     :math:`N (s + (e^{-2s}(1 + b) - 1) / 2)` with :math:`N (b + 2 s^2) = 4`, s the change of
     :math:`\log\sigma`: at least 0.9.
     """
-    if not one_maximum(objective):
+    # a prior has third derivatives of its own
+    if objective.method != "MLE" or not one_maximum(objective):
         return -np.inf
     steepest = _steepest(objective.density)
     if steepest is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from workbench.fit.checkpoint import Keeper, Saved, identity_of, read_own
 from workbench.fit.compilation import keep_compiled_programs
 from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_starts_of_chains
 from workbench.fit.draws import DrawsFit
-from workbench.fit.kernel import Target, adaptation_clock, chain_programs
+from workbench.fit.kernel import CHUNK, Target, adaptation_clock, chain_programs
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_laplace
 from workbench.fit.provenance import provenance, stopwatch
@@ -22,12 +23,14 @@ from workbench.fit.quantities import Completion, Quantities, evaluate_draws
 from workbench.fit.sampler import ChainMethod, Chains, Progress, Sampler
 from workbench.fit.status import Status
 from workbench.fit.stopping import Goal
+from workbench.fit.sufficient import moments_of
 from workbench.fit.tree import estimand_table, stacked
 from workbench.model import Density, Model, read_density
 
 _WARMUP, _WARMUP_WHITENED = 1000, 100  # by default
-_ACCEPT, _ACCEPT_WHITENED = 0.8, 0.7
-_SAMPLES = 1000
+_ACCEPT, _ACCEPT_WHITENED = 0.8, 0.65
+_SAMPLES, _DOUBLINGS = 1000, 10
+_DIVERGENT = 0.005  # share of the transitions
 
 
 def fit_nuts(
@@ -40,7 +43,7 @@ def fit_nuts(
     num_chains: int = 4,
     chain_method: ChainMethod | None = None,
     target_accept_prob: float | None = None,
-    max_tree_depth: int = 10,
+    max_tree_depth: int | None = None,
     until: Mapping[str, float] | None = None,
     max_samples: int = 20_000,
     laplace: ModeFit | None = None,
@@ -68,9 +71,10 @@ def fit_nuts(
         ``parallel`` (threads, the default on a CPU), ``sequential`` or ``vectorized`` (one
         program, the default on a GPU).
     target_accept_prob : float, optional
-        Acceptance the step size is adapted to: by default 0.8, or 0.7 where whitened.
-    max_tree_depth : int
-        As in NumPyro.
+        Acceptance the step size is adapted to: by default 0.8, or 0.65 where whitened.
+    max_tree_depth : int, optional
+        As in NumPyro: by default 10, or fewer where the coordinates are whitened, whose orbits
+        are short (:mod:`workbench.fit.coordinates`).
     until : mapping, optional
         Draw until every reported term has it: ``{"ess": 400, "rhat": 1.01}``, or one of the two.
     max_samples : int
@@ -97,8 +101,9 @@ def fit_nuts(
     -----
     The chains run in coordinates :math:`z = m + L x`, which leave the posterior as it is; where a
     Laplace approximation is a safe guide, L is its Cholesky factor, and
-    ``provenance.settings["coordinates"]`` says why (:mod:`workbench.fit.coordinates`). A second
-    call on the same model and shapes compiles nothing (:mod:`workbench.fit.kernel`).
+    ``provenance.settings["coordinates"]`` says why (:mod:`workbench.fit.coordinates`). Whitened
+    chains of whose first hundred draws more than 0.5% diverge begin anew with a diagonal L. A
+    second call on the same model and shapes compiles nothing (:mod:`workbench.fit.kernel`).
 
     Examples
     --------
@@ -136,35 +141,41 @@ def fit_nuts(
         "max_tree_depth": max_tree_depth,
     }
     identity = identity_of(density, {"seed": seed, **asked})
-    with stopwatch() as seconds:
-        saved = None if checkpoint is None else read_own(checkpoint, identity)
-        if saved is None:
-            guide = laplace if laplace is not None else fit_laplace(density, seed=seed)
-            coordinates = choose_coordinates(density, guide, keys[0])
-        else:
-            coordinates = Coordinates.from_arrays(saved.arrays)
-        alone = coordinates.whitened and num_warmup is None  # the step size, adapted alone
-        warmup = num_warmup or (_WARMUP_WHITENED if alone else _WARMUP)
-        accept = target_accept_prob or (_ACCEPT_WHITENED if coordinates.whitened else _ACCEPT)
-        sampler = Sampler(
-            chain_programs(
-                density,
-                max_tree_depth,
-                coordinates.whitened,
-                num_chains if method == "vectorized" else 0,
-            ),
+
+    def begin(coordinates: Coordinates) -> tuple[_Plan, Sampler]:
+        plan = _Plan.of(coordinates, num_warmup, target_accept_prob, max_tree_depth)
+        programs = chain_programs(
+            density,
+            plan.max_tree_depth,
+            coordinates.whitened,
+            num_chains if method == "vectorized" else 0,
+            moments is not None,
+        )
+        return plan, Sampler(
+            programs,
             keys=jax.random.split(keys[2], num_chains),
             starts=draw_starts_of_chains(density, coordinates, keys[1], num_chains),
             target=Target(
                 arrays=density.arrays,
                 centre=jnp.asarray(coordinates.centre),
                 scale=jnp.asarray(coordinates.scale),
-                accept=jnp.asarray(accept, dtype=float),
+                accept=jnp.asarray(plan.accept, dtype=float),
+                moments=moments,
             ),
-            clock=adaptation_clock(warmup, mass_matrix=not alone),
+            clock=adaptation_clock(plan.num_warmup, mass_matrix=not plan.alone),
             chain_method=method,
             progress=progress,
         )
+
+    with stopwatch() as seconds:
+        saved = None if checkpoint is None else read_own(checkpoint, identity)
+        if saved is None:
+            guide = laplace if laplace is not None else fit_laplace(density, seed=seed)
+            coordinates = choose_coordinates(density, guide)
+        else:
+            coordinates = Coordinates.from_arrays(saved.arrays)
+        moments = moments_of(density, coordinates.centre)
+        plan, sampler = begin(coordinates)
         if saved is not None:
             sampler.restore(saved.arrays)
 
@@ -177,20 +188,32 @@ def fit_nuts(
                     now=now,
                 )
 
-        chains, quantities = _draw(
-            density, sampler, num_samples or _SAMPLES, goal, max_samples, save
-        )
+        num = num_samples or _SAMPLES
+        if coordinates.whitened:
+            most = num if goal is None else max_samples
+            first = sampler.advance(min(CHUNK, most), most=most, after_chunk=save)
+            diverging = first.statistics["diverging"]
+            if not first.interrupted and diverging.mean() > _DIVERGENT:
+                coordinates = coordinates.scaled(
+                    f"{diverging.sum()} of the first {diverging.size} transitions diverged in "
+                    f"whitened coordinates; {coordinates.verdict.removeprefix('whitened: ')}"
+                )
+                plan, sampler = begin(coordinates)
+        chains, quantities = _draw(density, sampler, num, goal, max_samples, save)
         save(now=True)
         elapsed = seconds()
     table, draws = estimand_table(density, quantities.estimands)
     status, detail = judge(chains, table, goal)
     settings = {
         **asked,
-        "num_warmup": warmup,
+        "num_warmup": plan.num_warmup,
         "num_samples": chains.z.shape[1],
-        "target_accept_prob": accept,
-        "adapted": "step size" if alone else "step size and mass matrix",
+        "target_accept_prob": plan.accept,
+        "max_tree_depth": max_tree_depth or _DOUBLINGS,
+        "most_doublings": plan.max_tree_depth,
+        "adapted": "step size" if plan.alone else "step size and mass matrix",
         "coordinates": coordinates.verdict,
+        "likelihood": "by row" if moments is None else "by sufficient statistics of the rows",
         "laplace_pareto_k": coordinates.pareto_k,
         "until": None if until is None else dict(until),
         "interrupted": chains.interrupted,
@@ -212,6 +235,33 @@ def fit_nuts(
             keys=keys[3:],
         ),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """How the chains run: what was asked for, or the default for their coordinates."""
+
+    num_warmup: int
+    accept: float
+    max_tree_depth: int
+    alone: bool  # the step size is adapted without a mass matrix
+
+    @classmethod
+    def of(
+        cls,
+        coordinates: Coordinates,
+        num_warmup: int | None,
+        accept: float | None,
+        max_tree_depth: int | None,
+    ) -> _Plan:
+        whitened = coordinates.whitened
+        alone = whitened and num_warmup is None
+        return cls(
+            num_warmup=num_warmup or (_WARMUP_WHITENED if alone else _WARMUP),
+            accept=accept or (_ACCEPT_WHITENED if whitened else _ACCEPT),
+            max_tree_depth=max_tree_depth or (coordinates.doublings if whitened else _DOUBLINGS),
+            alone=alone,
+        )
 
 
 def _draw(
@@ -275,7 +325,7 @@ def judge(chains: Chains, table: Any, goal: Goal | None = None) -> tuple[Status,
     if worst > most:
         term = table["r_hat"].idxmax()
         return Status.POOR_MIXING, f"poor mixing: R-hat {worst:.3f} of {term} is above {most:g}"
-    if divergent > 0.005 * total:
+    if divergent > _DIVERGENT * total:
         return Status.DIVERGENT, f"{divergent} of {total} transitions diverged"
     ess = table[["ess_bulk", "ess_tail"]].min(axis=1)
     if not ess.min() >= need:

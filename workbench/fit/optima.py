@@ -127,7 +127,7 @@ def find_optima(fit: ModeFit) -> Optima:
     best = [polished[g[0]] for g in groups]
     places = [_places([polished[k] for k in g]) for g in groups]
     height = np.array([p.value for p in best])
-    mass = np.array([_log_mass(p) for p in best]) + np.log(places)
+    mass = np.array([log_mass(p) for p in best]) + np.log(places)
     known = np.isfinite(mass)
     table = pd.DataFrame(
         {
@@ -284,8 +284,19 @@ def _is_maximum(p: Point) -> bool:
     return bool(np.linalg.eigvalsh(p.information).min(initial=1.0) > 0)
 
 
-def _log_mass(p: Point) -> float:
-    """Log of the integral near a maximum, by Laplace's method; nan where it is none."""
+def log_mass(p: Point) -> float:
+    """Log of the integral near a maximum, by Laplace's method; nan where it is none.
+
+    Parameters
+    ----------
+    p : Point
+        Where Newton's method ended.
+
+    Returns
+    -------
+    float
+        Nats.
+    """
     if not _is_maximum(p):
         return np.nan
     half_log_det = 0.5 * np.linalg.slogdet(p.information)[1]

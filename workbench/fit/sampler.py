@@ -198,10 +198,9 @@ class Sampler:
             )
 
     def _run_all(self, run: Callable[[int], None]) -> bool:
-        """Run every runner, and say whether an interrupt let each only finish its chunk."""
+        """Run every runner, and say whether there was an interrupt, now or before."""
         workers = len(self._points) if self._method == "parallel" else 1
         futures: list[Future[None]] = []
-        interrupted = False
         with ThreadPoolExecutor(max_workers=workers) as pool:
             try:
                 futures += [pool.submit(run, c) for c in range(len(self._points))]
@@ -210,10 +209,9 @@ class Sampler:
                     pass
             except KeyboardInterrupt:
                 self._stop.set()
-                interrupted = True
             for future in futures:
                 future.result()
-        return interrupted
+        return self._stop.is_set()
 
     # -- saved and gone on with --------------------------------------------------------------
     def state(self) -> dict[str, np.ndarray]:

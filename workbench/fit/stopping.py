@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.errors import FitError
+from workbench.fit.convergence import diagnose
 from workbench.fit.kernel import CHUNK
-from workbench.fit.tree import diagnostic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +76,7 @@ class Goal:
             Draws of the terms so far, shape (C, S, Q).
         """
         so_far = draws.shape[1]
-        read = {
-            name: np.array([diagnostic(name, draws[..., q]) for q in range(draws.shape[-1])])
-            for name in ("ess_bulk", "ess_tail", "r_hat")
-        }
+        read = diagnose(draws)
         # a term that is constant has none of the three, and nothing to wait for
         ess = np.nanmin(np.concatenate([read["ess_bulk"], read["ess_tail"], [np.inf]]))
         rhat = np.nanmax(np.concatenate([read["r_hat"], [1.0]]))

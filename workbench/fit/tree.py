@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from workbench.fit.convergence import diagnose
 from workbench.fit.prediction import observed_value
 from workbench.model import Density
 
@@ -130,8 +131,7 @@ def estimand_table(
         "estimate": draws.mean(axis=(0, 1)),
         "std_error": draws.std(axis=(0, 1), ddof=1) if draws[..., 0].size > 1 else np.nan,
     }
-    for name in ("mcse_mean", "mcse_sd", "ess_bulk", "ess_tail", "r_hat"):
-        columns[name] = [diagnostic(name, draws[..., q]) for q in range(len(terms))]
+    columns |= diagnose(draws)
     table = pd.DataFrame({**columns, "role": roles}, index=pd.Index(terms, name="term"))
     return table, draws
 
@@ -162,18 +162,3 @@ def stacked(estimands: Mapping[str, np.ndarray]) -> np.ndarray:
     """Draws of the estimands, each (C, S, ...), as one array of scalar terms, (C, S, Q)."""
     flat = [v.reshape(*v.shape[:2], -1) for v in estimands.values()]
     return np.concatenate(flat, axis=-1).astype(float)
-
-
-def diagnostic(name: str, draws: np.ndarray) -> float:
-    """One diagnostic of one term; nan for a constant, or for fewer than four draws."""
-    from workbench import az
-
-    if draws.shape[1] < 4 or np.ptp(draws) == 0:
-        return np.nan
-    if name == "ess_tail":
-        return float(az.ess(draws, method="tail", prob=(0.05, 0.95)))
-    if name == "ess_bulk":
-        return float(az.ess(draws, method="bulk"))
-    if name.startswith("mcse"):
-        return float(az.mcse(draws, method=name.removeprefix("mcse_")))
-    return float(az.rhat(draws))

@@ -114,7 +114,7 @@ def calibrate(
     num_samples: int = 1000,
     num_chains: int = 4,
     target_accept_prob: float | None = None,
-    max_tree_depth: int = 10,
+    max_tree_depth: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Calibration:
     r"""Fit data simulated from the model, and compare ranks of the truths with uniform ones.
