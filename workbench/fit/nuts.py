@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 
 from workbench.errors import FitError
 from workbench.fit.checkpoint import Keeper, Saved, identity_of, read_own
+from workbench.fit.collapse import collapse_normal
 from workbench.fit.compilation import keep_compiled_programs
 from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_starts_of_chains
 from workbench.fit.draws import DrawsFit
@@ -44,6 +46,7 @@ def fit_nuts(
     until: Mapping[str, float] | None = None,
     max_samples: int = 20_000,
     laplace: ModeFit | None = None,
+    collapse: bool | None = None,
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Keeper | None = None,
 ) -> DrawsFit:
@@ -77,6 +80,9 @@ def fit_nuts(
         With ``until``, the most draws of a chain.
     laplace : ModeFit, optional
         A Laplace fit of the same density, which guides the coordinates; fitted when not given.
+    collapse : bool, optional
+        Whether sites that are normal given the others are integrated out and drawn afterwards
+        (:mod:`workbench.fit.collapse`): by default effects of groups, where the model has such.
     progress : callable, optional
         Called with a :class:`~workbench.fit.sampler.Progress` after every chunk of steps.
     checkpoint : Checkpoint, optional
@@ -90,8 +96,8 @@ def fit_nuts(
     Raises
     ------
     FitError
-        When a number of draws is not positive, no start has a finite density, or the checkpoint
-        is of another run.
+        When a number of draws is not positive, no start has a finite density, the checkpoint is
+        of another run, or ``collapse=True`` finds nothing to integrate out.
 
     Notes
     -----
@@ -128,7 +134,9 @@ def fit_nuts(
     keep_compiled_programs()
     method = chain_method or ("parallel" if jax.default_backend() == "cpu" else "vectorized")
     keys = jax.random.split(jax.random.key(seed), 5)
+    drawn = jax.random.fold_in(keys[2], num_chains)  # of what is integrated out
     asked = {
+        "collapse": collapse,
         "num_warmup": num_warmup,
         "num_chains": num_chains,
         "chain_method": method,
@@ -138,9 +146,12 @@ def fit_nuts(
     identity = identity_of(density, {"seed": seed, **asked})
     with stopwatch() as seconds:
         saved = None if checkpoint is None else read_own(checkpoint, identity)
+        collapsed = collapse_normal(density, collapse)
+        target = density if collapsed is None else collapsed.marginal
         if saved is None:
-            guide = laplace if laplace is not None else fit_laplace(density, seed=seed)
-            coordinates = choose_coordinates(density, guide, keys[0])
+            own = laplace is not None and collapsed is None
+            guide = laplace if own else fit_laplace(target, seed=seed)
+            coordinates = choose_coordinates(target, guide, keys[0])
         else:
             coordinates = Coordinates.from_arrays(saved.arrays)
         alone = coordinates.whitened and num_warmup is None  # the step size, adapted alone
@@ -148,15 +159,15 @@ def fit_nuts(
         accept = target_accept_prob or (_ACCEPT_WHITENED if coordinates.whitened else _ACCEPT)
         sampler = Sampler(
             chain_programs(
-                density,
+                target,
                 max_tree_depth,
                 coordinates.whitened,
                 num_chains if method == "vectorized" else 0,
             ),
             keys=jax.random.split(keys[2], num_chains),
-            starts=draw_starts_of_chains(density, coordinates, keys[1], num_chains),
+            starts=draw_starts_of_chains(target, coordinates, keys[1], num_chains),
             target=Target(
-                arrays=density.arrays,
+                arrays=target.arrays,
                 centre=jnp.asarray(coordinates.centre),
                 scale=jnp.asarray(coordinates.scale),
                 accept=jnp.asarray(accept, dtype=float),
@@ -178,8 +189,9 @@ def fit_nuts(
                 )
 
         chains, quantities = _draw(
-            density, sampler, num_samples or _SAMPLES, goal, max_samples, save
-        )
+            lambda z: z if collapsed is None else collapsed.expand(z, drawn),
+            density, sampler, num_samples or _SAMPLES, goal, max_samples, save,
+        )  # fmt: skip
         save(now=True)
         elapsed = seconds()
     table, draws = estimand_table(density, quantities.estimands)
@@ -191,6 +203,7 @@ def fit_nuts(
         "target_accept_prob": accept,
         "adapted": "step size" if alone else "step size and mass matrix",
         "coordinates": coordinates.verdict,
+        "integrated_out": "nothing" if collapsed is None else collapsed.verdict,
         "laplace_pareto_k": coordinates.pareto_k,
         "until": None if until is None else dict(until),
         "interrupted": chains.interrupted,
@@ -215,6 +228,7 @@ def fit_nuts(
 
 
 def _draw(
+    complete: Callable[[np.ndarray], np.ndarray],
     density: Density,
     sampler: Sampler,
     num_samples: int,
@@ -228,6 +242,7 @@ def _draw(
         num, most = min(goal.first(sampler.num_chains), max_samples), max_samples
     while True:
         chains = sampler.advance(num, most=most, after_chunk=after_chunk)
+        chains = replace(chains, z=complete(chains.z))
         quantities = evaluate_draws(density, chains.z)
         if goal is None or chains.interrupted or num == most:
             return chains, quantities

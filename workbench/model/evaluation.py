@@ -37,6 +37,8 @@ class Evaluation(NamedTuple):
         Values of the observed sites.
     supports : dict
         The support of each latent site.
+    weights : dict
+        What ``numpyro.handlers.scale`` multiplies each site's log density by (``None``: nothing).
     """
 
     values: dict[str, jax.Array]
@@ -45,6 +47,7 @@ class Evaluation(NamedTuple):
     distributions: dict[str, Any]
     observations: dict[str, jax.Array]
     supports: dict[str, Any]
+    weights: dict[str, Any]
 
 
 def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluation:
@@ -77,11 +80,12 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
     placed = handlers.substitute(seeded, substitute_fn=partial(_place, z))
     log_probs, trace = compute_log_probs(placed, (), dict(kwargs), {}, sum_log_prob=False)
     values, log_jacobian, distributions, observations, supports = {}, {}, {}, {}, {}
+    weights = {}
     for name, site in trace.items():
         if site["type"] not in ("sample", "param", "deterministic"):
             continue
         if site["type"] == "sample":
-            distributions[name] = site["fn"]
+            distributions[name], weights[name] = site["fn"], site["scale"]
         if site["type"] == "sample" and site["is_observed"]:
             observations[name] = site["value"]
         else:
@@ -89,7 +93,9 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
         if name in z:
             supports[name] = support_of(site)
             log_jacobian[name] = _log_jacobian(biject_to(supports[name]), z[name], values[name])
-    return Evaluation(values, log_probs, log_jacobian, distributions, observations, supports)
+    return Evaluation(
+        values, log_probs, log_jacobian, distributions, observations, supports, weights
+    )
 
 
 def _place(z: Z, site: Mapping[str, Any]) -> jax.Array | None:
