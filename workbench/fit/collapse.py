@@ -1,6 +1,6 @@
 r"""Sites that are normal given the others integrated out of the sampler, and drawn afterwards.
 
-Where the sites u are jointly normal given the others :math:`\psi` (:mod:`workbench.model.gaussian`),
+Where sites u are jointly normal given the others :math:`\psi` (:mod:`workbench.model.gaussian`),
 :math:`f(\psi, u) = \log p(\psi, u, y)` is quadratic in u, and with any point :math:`u_0`
 
 .. math:: g = \nabla_u f(\psi, u_0), \quad H = -\nabla_u^2 f(\psi, u_0), \quad
@@ -11,7 +11,8 @@ exactly, and :math:`u \mid \psi, y \sim N(u_0 + H^{-1} g,\ H^{-1})`. NUTS runs o
 alone: a few variances and correlations, without the funnel between effects and their spread. One
 exact draw of u for each of its draws makes them draws of the joint posterior. H is an arrow matrix
 (:mod:`workbench.model.arrow`), one block for each group, so that the cost grows linearly with the
-number of groups; normal rows enter by their sufficient statistics (:mod:`workbench.model.sufficient`).
+number of groups; normal rows enter by their sufficient statistics
+(:mod:`workbench.model.sufficient`).
 
 It is done where the model declares random effects that are normal given the rest, or where normal
 sites fall into several independent groups; the coefficients of a regression alone are left to the
@@ -290,7 +291,7 @@ def _elements(density: Density, sites: tuple[str, ...]) -> Callable[..., jax.Arr
 
 def _terms(found: Evaluation, name: str) -> jax.Array:
     """Log density of a site by elements, those of one event apart where they are independent."""
-    fn = found.distributions.get(name)
+    fn: Any = found.distributions.get(name)
     if type(fn).__name__ != "Independent":
         return found.log_probs[name]
     while type(fn).__name__ == "Independent":

@@ -149,8 +149,8 @@ def fit_nuts(
         collapsed = collapse_normal(density, collapse)
         target = density if collapsed is None else collapsed.marginal
         if saved is None:
-            own = laplace is not None and collapsed is None
-            guide = laplace if own else fit_laplace(target, seed=seed)
+            guide = laplace if collapsed is None else None
+            guide = guide or fit_laplace(target, seed=seed)
             coordinates = choose_coordinates(target, guide, keys[0])
         else:
             coordinates = Coordinates.from_arrays(saved.arrays)

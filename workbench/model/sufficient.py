@@ -26,7 +26,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Literal, Var
+from jax.extend.core import ClosedJaxpr, Literal
 from jax.tree_util import Partial
 
 from workbench.model.arrow import Arrow, ArrowMatrix, find_arrow
@@ -55,7 +55,7 @@ class NormalRows:
         Whether the scale moves: it is then one of all rows.
     """
 
-    arguments: tuple[Var, ...]
+    arguments: tuple[Any, ...]
     shape: tuple[int, ...]
     loc: Any
     scale: Any
@@ -66,7 +66,7 @@ class NormalRows:
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the parts of h."""
-        return [tuple(v.aval.shape) for v in self.arguments]
+        return [_shape(v) for v in self.arguments]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -168,12 +168,12 @@ def _rows(
     def moves(variable: Any) -> bool:
         return not isinstance(variable, Literal) and variable in moved
 
-    shape = tuple(value.aval.shape)
-    common = moves(scale)
-    if not moves(loc) or moves(value) or moves(weight) or (common and scale.aval.size > 1):
+    shape, common = _shape(value), moves(scale)
+    if not moves(loc) or moves(value) or moves(weight) or (common and np.prod(_shape(scale)) > 1):
         return None
     arguments = affine_arguments(closed, loc, moved)
-    if 2 * sum(v.aval.size for v in arguments) > int(np.prod(shape, dtype=int)):
+    size = sum(int(np.prod(s, dtype=int)) for s in map(_shape, arguments))
+    if 2 * size > int(np.prod(shape, dtype=int)):
         return None
     return NormalRows(
         arguments=arguments,
@@ -260,6 +260,10 @@ def log_joint(
         form = s["squares"] - 2 * s["pull"] @ d + arrow.form(s["matrix"], d)
         total += s["constant"] - 0.5 * form / scale**2 - s["count"] * jnp.log(scale)
     return total
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return tuple(variable.aval.shape)
 
 
 def _parts(flat: jax.Array, shapes: Sequence[tuple[int, ...]]) -> list[jax.Array]:
