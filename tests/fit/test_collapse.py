@@ -14,6 +14,7 @@ import workbench as wb
 from models import eight_schools, linear, logistic, varying_intercepts
 from workbench.errors import FitError
 from workbench.fit.collapse import collapse_normal
+from workbench.fit.hierarchy import change_of_effects
 from workbench.fit.kernel import log_density_z
 from workbench.fit.objective import Objective
 from workbench.model import as_model, read_density
@@ -55,7 +56,7 @@ def test_marginal_density_is_that_of_laplaces_method_which_is_exact_here(name):
     collapsed = collapse_normal(density)
     effects = replace(as_model(density.model), random_effects=collapsed.sites)
     laplace = Objective(density=read_density(effects, density.data), method="Laplace")
-    marginal = collapsed.marginal
+    marginal = collapsed.target
     program = jax.jit(lambda z, arrays: log_density_z(marginal, z, arrays))
     for seed in (1, 2):
         z = jnp.asarray(0.5 * np.random.default_rng(seed).normal(size=marginal.size))
@@ -88,7 +89,7 @@ def test_a_collapsed_fit_has_all_parameters_and_says_so():
     assert {n: v.shape[2:] for n, v in fit.samples.items()} == {
         "mu": (), "tau": (), "eta": (8,), "theta": (8,),
     }  # fmt: skip
-    assert fit.provenance.settings["integrated_out"].startswith("integrated out: mu, eta, normal")
+    assert fit.provenance.settings["hierarchy"].startswith("integrated out: mu, eta, normal")
     assert fit.datatree["log_likelihood"]["y"].shape == (4, 100, 8)
     assert {"posterior_predictive", "prior", "log_prior"} <= set(fit.datatree.children)
 
@@ -100,17 +101,19 @@ def test_what_has_no_groups_is_left_to_the_sampler(model, data):
     assert collapse_normal(read_density(model, wb.load_dataset(data))) is None
 
 
-def test_collapse_is_a_choice():
-    schools, choices = (
-        CASES["eight schools"](),
-        read_density(logistic.MODEL, wb.load_dataset("spector")),
-    )
-    assert collapse_normal(schools, False) is None
-    asked = collapse_normal(read_density(linear.MODEL, wb.load_dataset("kidiq")), True)
+def test_what_is_done_with_effects_is_a_choice():
+    schools = CASES["eight schools"]()
+    choices = read_density(logistic.MODEL, wb.load_dataset("spector"))
+    assert change_of_effects(schools, "as written") is None
+    asked = change_of_effects(read_density(linear.MODEL, wb.load_dataset("kidiq")), "integrated")
     assert asked is not None
-    assert asked.sites == ("beta",)
+    assert asked.verdict.startswith("integrated out: beta, normal given the rest")
     with pytest.raises(FitError, match="'logistic' has no sites that are normal given the others"):
-        collapse_normal(choices, True)
+        change_of_effects(choices, "integrated")
+    with pytest.raises(FitError, match="'logistic' has no effects whose amount of centring"):
+        change_of_effects(choices, "recentred")
+    with pytest.raises(FitError, match="effects expects 'auto', .*; got 'centred'"):
+        change_of_effects(schools, "centred")
 
 
 @pytest.mark.slow
@@ -119,7 +122,7 @@ def test_collapse_is_a_choice():
 def test_the_posterior_is_that_of_the_plain_sampler(name):
     density = CASES[name]()
     long = {"num_samples": 10_000, "num_warmup": 2000, "target_accept_prob": 0.95}
-    plain = wb.fit_nuts(density, collapse=False, seed=1, **long)
+    plain = wb.fit_nuts(density, effects="as written", seed=1, **long)
     collapsed = wb.fit_nuts(density, seed=2, num_samples=10_000)
     for moment in (1, 2):
         z = []

@@ -28,7 +28,7 @@ doi:10.18637/jss.v067.i01 (the same integral, profiled).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -36,18 +36,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-import numpyro.distributions as dist
 from jax.tree_util import Partial
-from numpyro.distributions import constraints
 
-from workbench.data import Dataset
-from workbench.errors import FitError
 from workbench.fit.batches import in_batches, random_keys
 from workbench.fit.compilation import compiled
-from workbench.model import Density, Model, read_density
+from workbench.fit.flat import density_of, flat_sites
+from workbench.model import Density
 from workbench.model.arrow import Arrow, ArrowFactor, find_arrow
-from workbench.model.binding import Arguments
-from workbench.model.evaluation import Evaluation, evaluate
+from workbench.model.evaluation import elements, evaluate
 from workbench.model.gaussian import gaussian_sites
 from workbench.model.sufficient import (
     TracedJoint,
@@ -83,12 +79,8 @@ class MarginalFunction:
 
     def __call__(self, arrays: Any, prepared: Any) -> None:
         """Declare the sites of the marginal density."""
-        psi = {}
-        for x in self.density.latents:
-            if x.name not in self.sites:
-                name = f"{x.scale}({x.name})" if x.scale else x.name
-                flat = dist.ImproperUniform(constraints.real, (), x.shape)
-                psi[x.name] = numpyro.sample(name, flat)
+        left = [x for x in self.density.latents if x.name not in self.sites]
+        psi = flat_sites(left)
         numpyro.factor("marginal", self.log_marginal(psi, arrays, prepared))
 
     def log_joint(self, psi: Any, u: jax.Array, arrays: Any, prepared: Any) -> jax.Array:
@@ -140,23 +132,26 @@ class Collapsed:
         The model at its data.
     sites : tuple of str
         What is integrated out.
-    marginal : Density
+    target : Density
         Of the others, in their unconstrained coordinates.
     verdict : str
         What was done and why, in words.
+    whiten : bool
+        Whether the target may be near a normal density.
     """
 
     density: Density
     sites: tuple[str, ...]
-    marginal: Density
+    target: Density
     verdict: str
+    whiten: bool = True
 
     def expand(self, z: np.ndarray, key: jax.Array) -> np.ndarray:
         """Full unconstrained draws, (C, S, D') to (C, S, D), the sites drawn given the others.
 
         A draw depends on its chain and number alone, so that more draws leave it as it is.
         """
-        program, arrays = _expander(self.marginal), self.marginal.arrays
+        program, arrays = _expander(self.target), self.target.arrays
         found = []
         for chain, rows in enumerate(z):
             keys = random_keys(jax.random.fold_in(key, chain), len(rows), _BATCH)
@@ -164,61 +159,47 @@ class Collapsed:
         return np.stack(found)
 
 
-def collapse_normal(density: Density, wanted: bool | None = None) -> Collapsed | None:
+def collapse_normal(density: Density, *, always: bool = False) -> Collapsed | None:
     """Integrate out of a posterior what is normal given the rest.
 
     Parameters
     ----------
     density : Density
         The model at its data.
-    wanted : bool, optional
-        ``True``: whatever is normal, or an error; ``False``: nothing. By default where it is
-        known to pay: effects of several groups.
+    always : bool
+        Whatever is normal given the rest, also where it is not known to pay: by default effects
+        that the model declares, or of several groups.
 
     Returns
     -------
     Collapsed or None
         ``None`` where nothing is integrated out.
 
-    Raises
-    ------
-    FitError
-        When it was asked for and nothing is normal given the rest.
-
     Examples
     --------
     >>> from models.eight_schools import MODEL
     >>> import workbench as wb
     >>> found = collapse_normal(read_density(MODEL, wb.load_dataset("eight_schools")))
-    >>> found.sites, found.marginal.z_labels
+    >>> found.sites, found.target.z_labels
     (('mu', 'eta'), ('log(tau)',))
     """
-    if wanted is False:
-        return None
     sites = gaussian_sites(density)
     if not sites:
-        if wanted:
-            raise FitError(
-                f"model '{density.model.name}' has no sites that are normal given the others and "
-                "the data; expected some for collapse=True"
-            )
         return None
     arrow, arrows = _arrows(_AtData(density.twin, sites, density.data.fingerprint, density))
     declared = set(density.names("random effect")) & set(sites)
-    if wanted is None and not declared and len(arrow.blocks) < 2:
+    if not (always or declared) and len(arrow.blocks) < 2:
         return None
     function = MarginalFunction(density=density.twin, sites=sites, arrow=arrow, arrows=arrows)
     prepared = _preparation(function)(density.arrays)
-    given = Arguments.split({"arrays": density.arrays, "prepared": prepared})
-    form = _read_marginal(function)
-    marginal = replace(form, arguments=given)
-    vars(marginal)["twin"] = form.twin  # one function and the same shapes: one structure
+    name = f"{density.model.name}, {', '.join(sites)} integrated out"
+    target = density_of(name, function, {"arrays": density.arrays, "prepared": prepared})
     groups, border = len(arrow.blocks), arrow.border.size
     shape = f"{groups} independent groups" if groups > 1 else "one block"
     if border and groups:
         shape += f" and {border} that all of them meet"
     verdict = f"integrated out: {', '.join(sites)}, normal given the rest ({shape})"
-    return Collapsed(density=density, sites=sites, marginal=marginal, verdict=verdict)
+    return Collapsed(density=density, sites=sites, target=target, verdict=verdict)
 
 
 def _unflatten(density: Density, sites: tuple[str, ...], u: jax.Array) -> dict[str, jax.Array]:
@@ -229,18 +210,6 @@ def _unflatten(density: Density, sites: tuple[str, ...], u: jax.Array) -> dict[s
             found[x.name] = u[start:stop].reshape(x.shape)
             start = stop
     return found
-
-
-@lru_cache(maxsize=16)
-def _read_marginal(function: MarginalFunction) -> Density:
-    """The marginal density of a function, read once, without data."""
-    arrays = function.density.arrays
-    shapes = {"arrays": arrays, "prepared": jax.eval_shape(_preparation(function), arrays)}
-    blank = jax.tree_util.tree_map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-    name = f"{function.density.model.name}, {', '.join(function.sites)} integrated out"
-    read = read_density(Model(name=name, fn=function), blank)
-    nothing = Dataset.from_arrays(name="none", inputs={}, observed={})
-    return replace(read, data=nothing, arguments=read.arguments.without_values())
 
 
 @compiled
@@ -284,20 +253,9 @@ def _elements(density: Density, sites: tuple[str, ...]) -> Callable[..., jax.Arr
     def terms(psi: Any, arrays: Any, u: jax.Array) -> jax.Array:
         z = {**psi, **_unflatten(density, sites, u)}
         found = evaluate(density.model.fn, density.arguments.join(arrays), z)
-        return jnp.concatenate([jnp.ravel(_terms(found, n)) for n in found.log_probs])
+        return jnp.concatenate([jnp.ravel(elements(found, n)) for n in found.log_probs])
 
     return terms
-
-
-def _terms(found: Evaluation, name: str) -> jax.Array:
-    """Log density of a site by elements, those of one event apart where they are independent."""
-    fn: Any = found.distributions.get(name)
-    if type(fn).__name__ != "Independent":
-        return found.log_probs[name]
-    while type(fn).__name__ == "Independent":
-        fn = fn.base_dist
-    value = found.values[name] if name in found.values else found.observations[name]
-    return fn.log_prob(value)
 
 
 @lru_cache(maxsize=16)

@@ -81,7 +81,9 @@ class Coordinates:
         )
 
 
-def choose_coordinates(density: Density, laplace: ModeFit, key: jax.Array) -> Coordinates:
+def choose_coordinates(
+    density: Density, laplace: ModeFit, key: jax.Array, *, whiten: bool = True
+) -> Coordinates:
     """Whiten by the Laplace approximation where it is a safe guide.
 
     Parameters
@@ -92,6 +94,8 @@ def choose_coordinates(density: Density, laplace: ModeFit, key: jax.Array) -> Co
         Its Laplace fit.
     key : jax.Array
         Key of the draws whose importance weights are looked at.
+    whiten : bool
+        Whether whitening is allowed.
 
     Returns
     -------
@@ -112,6 +116,9 @@ def choose_coordinates(density: Density, laplace: ModeFit, key: jax.Array) -> Co
     safe = pareto_k < GATE
     if len(places) > 1:
         said = f"the starts found {len(places)} modes; {said}"
+        safe = False
+    if not whiten:
+        said = f"a hierarchy is not whitened; {said}"
         safe = False
     scale = sd
     if safe:

@@ -12,10 +12,10 @@ import numpy as np
 
 from workbench.errors import FitError
 from workbench.fit.checkpoint import Keeper, Saved, identity_of, read_own
-from workbench.fit.collapse import collapse_normal
 from workbench.fit.compilation import keep_compiled_programs
 from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_starts_of_chains
 from workbench.fit.draws import DrawsFit
+from workbench.fit.hierarchy import Effects, change_of_effects
 from workbench.fit.kernel import Target, adaptation_clock, chain_programs
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_laplace
@@ -28,7 +28,7 @@ from workbench.fit.tree import estimand_table, stacked
 from workbench.model import Density, Model, read_density
 
 _WARMUP, _WARMUP_WHITENED = 1000, 100  # by default
-_ACCEPT, _ACCEPT_WHITENED = 0.8, 0.7
+_ACCEPT, _ACCEPT_WHITENED, _ACCEPT_HIERARCHY = 0.8, 0.7, 0.95
 _SAMPLES = 1000
 
 
@@ -46,7 +46,7 @@ def fit_nuts(
     until: Mapping[str, float] | None = None,
     max_samples: int = 20_000,
     laplace: ModeFit | None = None,
-    collapse: bool | None = None,
+    effects: Effects = "auto",
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Keeper | None = None,
 ) -> DrawsFit:
@@ -71,7 +71,8 @@ def fit_nuts(
         ``parallel`` (threads, the default on a CPU), ``sequential`` or ``vectorized`` (one
         program, the default on a GPU).
     target_accept_prob : float, optional
-        Acceptance the step size is adapted to: by default 0.8, or 0.7 where whitened.
+        Acceptance the step size is adapted to: by default 0.8, or 0.7 where whitened, or 0.95
+        where effects are sampled with a learnt amount of centring.
     max_tree_depth : int
         As in NumPyro.
     until : mapping, optional
@@ -80,9 +81,10 @@ def fit_nuts(
         With ``until``, the most draws of a chain.
     laplace : ModeFit, optional
         A Laplace fit of the same density, which guides the coordinates; fitted when not given.
-    collapse : bool, optional
-        Whether sites that are normal given the others are integrated out and drawn afterwards
-        (:mod:`workbench.fit.collapse`): by default effects of groups, where the model has such.
+    effects : str
+        What is done with effects of groups (:mod:`workbench.fit.hierarchy`): ``auto``;
+        ``integrated`` out where they are normal given the rest, and drawn afterwards;
+        ``recentred``, sampled with an amount of centring learnt from the data; ``as written``.
     progress : callable, optional
         Called with a :class:`~workbench.fit.sampler.Progress` after every chunk of steps.
     checkpoint : Checkpoint, optional
@@ -97,7 +99,7 @@ def fit_nuts(
     ------
     FitError
         When a number of draws is not positive, no start has a finite density, the checkpoint is
-        of another run, or ``collapse=True`` finds nothing to integrate out.
+        of another run, or the effects are none that can be treated as asked.
 
     Notes
     -----
@@ -136,7 +138,7 @@ def fit_nuts(
     keys = jax.random.split(jax.random.key(seed), 5)
     drawn = jax.random.fold_in(keys[2], num_chains)  # of what is integrated out
     asked = {
-        "collapse": collapse,
+        "effects": effects,
         "num_warmup": num_warmup,
         "num_chains": num_chains,
         "chain_method": method,
@@ -146,17 +148,20 @@ def fit_nuts(
     identity = identity_of(density, {"seed": seed, **asked})
     with stopwatch() as seconds:
         saved = None if checkpoint is None else read_own(checkpoint, identity)
-        collapsed = collapse_normal(density, collapse)
-        target = density if collapsed is None else collapsed.marginal
+        change = change_of_effects(density, effects, seed=seed)
+        target = density if change is None else change.target
         if saved is None:
-            guide = laplace if collapsed is None else None
+            guide = laplace if change is None else None
             guide = guide or fit_laplace(target, seed=seed)
-            coordinates = choose_coordinates(target, guide, keys[0])
+            whiten = change is None or change.whiten
+            coordinates = choose_coordinates(target, guide, keys[0], whiten=whiten)
         else:
             coordinates = Coordinates.from_arrays(saved.arrays)
         alone = coordinates.whitened and num_warmup is None  # the step size, adapted alone
         warmup = num_warmup or (_WARMUP_WHITENED if alone else _WARMUP)
         accept = target_accept_prob or (_ACCEPT_WHITENED if coordinates.whitened else _ACCEPT)
+        if target_accept_prob is None and change is not None and not change.whiten:
+            accept = _ACCEPT_HIERARCHY
         sampler = Sampler(
             chain_programs(
                 target,
@@ -189,7 +194,7 @@ def fit_nuts(
                 )
 
         chains, quantities = _draw(
-            lambda z: z if collapsed is None else collapsed.expand(z, drawn),
+            lambda z: z if change is None else change.expand(z, drawn),
             density, sampler, num_samples or _SAMPLES, goal, max_samples, save,
         )  # fmt: skip
         save(now=True)
@@ -203,7 +208,7 @@ def fit_nuts(
         "target_accept_prob": accept,
         "adapted": "step size" if alone else "step size and mass matrix",
         "coordinates": coordinates.verdict,
-        "integrated_out": "nothing" if collapsed is None else collapsed.verdict,
+        "hierarchy": "as written" if change is None else change.verdict,
         "laplace_pareto_k": coordinates.pareto_k,
         "until": None if until is None else dict(until),
         "interrupted": chains.interrupted,

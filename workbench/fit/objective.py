@@ -29,6 +29,7 @@ from numpyro.distributions import biject_to
 from workbench.fit.compilation import compiled
 from workbench.model import Density
 from workbench.model.density import Latent
+from workbench.model.evaluation import elements
 from workbench.model.grouping import (
     Groups,
     groups_of_hessian,
@@ -144,7 +145,7 @@ class Objective:
     def terms(self, theta: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
         """Every term of the joint density that can hold an effect, in one flat vector."""
         found = self.density.evaluate(self.place(theta, u), arrays)
-        parts = list(found.log_probs.values())
+        parts = [elements(found, name) for name in found.log_probs]
         z = self.density.unflatten(self.place(theta, u))
         for name in self.density.names("random effect"):
             transform, value = biject_to(found.supports[name]), found.values[name]

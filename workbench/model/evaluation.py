@@ -98,6 +98,40 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
     )
 
 
+def elements(found: Evaluation, name: str) -> jax.Array:
+    """Log density of a site, the independent elements of one event apart.
+
+    Parameters
+    ----------
+    found : Evaluation
+        One trace.
+    name : str
+        A sample site, or a ``numpyro.param`` site with its entry in ``log_probs``.
+
+    Returns
+    -------
+    jax.Array
+        Its sum is that of ``found.log_probs[name]``.
+
+    Examples
+    --------
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def pair():
+    ...     numpyro.sample("x", dist.Normal(0, 1).expand([2]).to_event(1))
+    >>> found = evaluate(pair, {}, {"x": jnp.zeros(2)})
+    >>> found.log_probs["x"].shape, elements(found, "x").shape
+    ((), (2,))
+    """
+    fn: Any = found.distributions.get(name)
+    if type(fn).__name__ != "Independent":
+        return found.log_probs[name]
+    while type(fn).__name__ == "Independent":
+        fn = fn.base_dist
+    value = found.values[name] if name in found.values else found.observations[name]
+    weight = found.weights[name]
+    return fn.log_prob(value) if weight is None else weight * fn.log_prob(value)
+
+
 def _place(z: Z, site: Mapping[str, Any]) -> jax.Array | None:
     """Constrained value of a latent site; inside a scan, that of the current step."""
     if site["type"] not in ("sample", "param") or site["name"] not in z:

@@ -135,52 +135,6 @@ def sightings(
     >>> seen.term.tolist(), seen.effect.tolist()
     ([0, 1], [0, 1])
     """
-    found = sightings(terms, u, kinds)
-    if any(seen is None for seen in found):
-        return None
-    return groups_of_sightings([seen for seen in found if seen is not None], u.size)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sightings:
-    """Which effect of one kind each term sees.
-
-    Attributes
-    ----------
-    term, effect : numpy.ndarray
-        Positions of the terms that see an effect, and of the effects that they see.
-    num_terms : int
-        Number of terms K.
-    """
-
-    term: np.ndarray
-    effect: np.ndarray
-    num_terms: int
-
-
-def sightings(
-    terms: Callable[[jax.Array], jax.Array], u: jax.Array, kinds: Sequence[np.ndarray]
-) -> list[Sightings | None]:
-    """Which effect each term sees, for each kind of effects.
-
-    Parameters
-    ----------
-    terms, u, kinds
-        As in :func:`groups_of_terms`.
-
-    Returns
-    -------
-    list of Sightings or None
-        ``None`` for a kind of which a term sees several.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> f = lambda u: jnp.array([u[0], u[1], u[0] + u[1]])[:2]
-    >>> (seen,) = sightings(f, jnp.ones(2), [np.arange(2)])
-    >>> seen.term.tolist(), seen.effect.tolist()
-    ([0, 1], [0, 1])
-    """
     q = u.size
     rng = np.random.default_rng(0)
     first, second = rng.uniform(1.0, 2.0, size=(2, q))
@@ -188,14 +142,10 @@ def sightings(
     for k, kind in enumerate(kinds):
         seeds[k][:, kind] = first[kind], first[kind] * np.arange(kind.size), second[kind]
 
-    def products(seeds: jax.Array) -> jax.Array:
-        return jax.vmap(jax.linearize(terms, u)[1])(seeds)
-
-    made = _evaluate(products, seeds.reshape(-1, q))
+    with jax.ensure_compile_time_eval():  # also while another program is traced
+        made = np.asarray(_products(Partial(terms), u, seeds.reshape(-1, q)))
     found: list[Sightings | None] = []
-    for kind, (plain, placed, other) in zip(
-        kinds, made.reshape(len(kinds), 3, -1), strict=True
-    ):
+    for kind, (plain, placed, other) in zip(kinds, made.reshape(len(kinds), 3, -1), strict=True):
         seen = np.flatnonzero((plain != 0.0) | (other != 0.0))
         if not (np.isfinite([plain, placed, other]).all() and plain[seen].all()):
             found.append(None)
@@ -206,6 +156,12 @@ def sightings(
         several = (np.abs(other[seen] - expected) > 1e-9 * np.abs(expected)).any()
         found.append(None if several else Sightings(term=seen, effect=at, num_terms=plain.size))
     return found
+
+
+@jax.jit
+def _products(terms: Callable[..., jax.Array], u: jax.Array, seeds: jax.Array) -> jax.Array:
+    """Products of the terms' Jacobian; the arrays of a Partial are arguments, not constants."""
+    return jax.vmap(jax.linearize(terms, u)[1])(seeds)
 
 
 def groups_of_sightings(found: Sequence[Sightings], q: int) -> Groups:
