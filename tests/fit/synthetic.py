@@ -51,7 +51,7 @@ def draws_fit(
         detail="",
         provenance=Provenance(
             versions={}, seed=0, precision="float64", seconds=0.0, created="",
-            data_fingerprint="", model_fingerprint="", settings={"max_tree_depth": 10},
+            data="", model_fingerprint="", settings={"max_tree_depth": 10},
         ),
         density=None,
         complete=_incomplete,

@@ -168,8 +168,6 @@ def test_chains_are_assigned_to_the_basin_they_are_in(
 def test_basin_visits_needs_one_model_at_one_data_set(
     wave_fit: wb.ModeFit, wave_draws: wb.DrawsFit
 ) -> None:
-    other = replace(
-        wave_fit, provenance=replace(wave_fit.provenance, data_fingerprint="of other data")
-    )
+    other = replace(wave_fit, provenance=replace(wave_fit.provenance, data="of other data"))
     with pytest.raises(FitError, match="data fingerprints differ"):
         wb.basin_visits(wave_draws, other)

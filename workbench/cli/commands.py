@@ -145,7 +145,7 @@ def fit(
         content = {
             "model": found.name, "data": dataset.name, "method": result.method,
             "status": result.status.name.lower().replace("_", " "), "detail": said,
-            "level": level, "table": rows(table), "provenance": vars(result.provenance),
+            "level": level, "table": rows(table), "provenance": result.provenance.record(),
         }  # fmt: skip
         click.echo(dump(content))
     else:

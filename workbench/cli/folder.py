@@ -126,7 +126,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
                 "status": fit.status.name.lower().replace("_", " "),
                 "ok": fit.status.ok,
                 "detail": fit.detail,
-                "provenance": vars(fit.provenance),
+                "provenance": fit.provenance.record(),
             }
             for method, fit in c.fits.items()
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,12 @@ def _floating(array: np.ndarray) -> Any:
     return np.float64 if jax.config.jax_enable_x64 else np.float32  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@lru_cache(maxsize=8)
+def counted(length: int) -> tuple[int, ...]:
+    """The labels of a dimension that is given none: 0 to length - 1, the same object each time."""
+    return tuple(range(length))
+
+
 def label_axes(
     arrays: Mapping[str, np.ndarray],
     coords: dict[str, Sequence[Any]],
@@ -159,7 +166,7 @@ def label_axes(
         if rows is None and names and key not in inputs:
             rows = (names[0], array.shape[0])
     for dim, (length, _) in lengths.items():
-        labelled.setdefault(dim, tuple(range(length)))
+        labelled.setdefault(dim, counted(length))
     return labelled, named
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.data.axes import counted
 from workbench.errors import DataError
 
 
@@ -60,7 +61,7 @@ def _numbered(size: int) -> bytes:
     return b"".join(_framed(f"int {i}".encode()) for i in range(size))
 
 
-def _pieces(content: Any) -> Iterator[bytes]:
+def _pieces(content: Any) -> Iterator[bytes | memoryview]:
     if isinstance(content, np.generic):
         content = content.item()
     if content is None or isinstance(content, (bool, int, float, complex, str, bytes)):
@@ -72,7 +73,8 @@ def _pieces(content: Any) -> Iterator[bytes]:
             )
         plain = np.ascontiguousarray(content.astype(content.dtype.newbyteorder("<"), copy=False))
         yield _framed(f"array {plain.dtype.str} {plain.shape}".encode())
-        yield _framed(plain.tobytes())
+        yield plain.nbytes.to_bytes(8, "little")
+        yield plain.reshape(-1).view(np.uint8).data if plain.size else b""
     elif isinstance(content, Mapping):
         yield _framed(f"mapping {len(content)}".encode())
         for key in sorted(content, key=repr):
@@ -80,8 +82,8 @@ def _pieces(content: Any) -> Iterator[bytes]:
             yield from _pieces(content[key])
     elif isinstance(content, (tuple, list, range)):
         yield _framed(f"sequence {len(content)}".encode())
-        whole = set(map(type, content)) == {int}
-        if whole and list(content) == list(range(len(content))):
+        count = counted(len(content))
+        if content is count or (set(map(type, content)) == {int} and tuple(content) == count):
             yield _numbered(len(content))
             return
         for item in content:
@@ -90,7 +92,7 @@ def _pieces(content: Any) -> Iterator[bytes]:
         yield from _frame_pieces(content)
 
 
-def _frame_pieces(content: Any) -> Iterator[bytes]:
+def _frame_pieces(content: Any) -> Iterator[bytes | memoryview]:
     import pandas as pd  # half a second to import, and only frames need it
 
     if not isinstance(content, (pd.DataFrame, pd.Series)):

@@ -30,7 +30,7 @@ _CONCAVE = {
     ("MultinomialLogits", "logits"): Form.AFFINE,
     ("Poisson", "rate"): Form.EXPONENTIAL,
 }
-_PARAMETERS = {**{kind: (name,) for kind, name in _CONCAVE}, "Normal": ("loc", "scale")}
+PARAMETERS = {**{kind: (name,) for kind, name in _CONCAVE}, "Normal": ("loc", "scale")}
 
 
 def has_one_maximum(density: Density) -> bool:
@@ -79,14 +79,14 @@ def _known(density: Density) -> bool:
         fns = {s.name: bare(found[s.name]) for s in sites}
         kinds.update({n: type(fn).__name__ for n, fn in fns.items()})
         return {
-            n: {p: getattr(fn, p) for p in _PARAMETERS.get(kinds[n], ())} for n, fn in fns.items()
+            n: {p: getattr(fn, p) for p in PARAMETERS.get(kinds[n], ())} for n, fn in fns.items()
         }
 
     size = {x.name: x.stop - x.start for x in density.latents}
     # not one flat vector, out of which every site would seem to hold all
     z = {x.name: jax.ShapeDtypeStruct(x.shape, float) for x in density.latents}
     found = forms(program, z, density.arrays)
-    if any(kind not in _PARAMETERS for kind in kinds.values()):
+    if any(kind not in PARAMETERS for kind in kinds.values()):
         return False
     if set(kinds.values()) == {"Normal"} and len(sites) == 1:
         (site,) = sites
@@ -96,7 +96,7 @@ def _known(density: Density) -> bool:
         loc, scale = found[site.name]["loc"], found[site.name]["scale"]
         alone = not of_loc & of_scale and sum(size[n] for n in of_scale) <= 1
         return loc <= Form.AFFINE and scale in (Form.CONSTANT, Form.EXPONENTIAL) and alone
-    wanted = {n: (kind, _PARAMETERS[kind][0]) for n, kind in kinds.items()}
+    wanted = {n: (kind, PARAMETERS[kind][0]) for n, kind in kinds.items()}
     return all(
         key in _CONCAVE and found[n][key[1]] in (Form.CONSTANT, _CONCAVE[key])
         for n, key in wanted.items()

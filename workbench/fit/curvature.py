@@ -3,7 +3,8 @@ r"""Curvature at an optimum: what is identified, and how precisely.
 The observed information is taken in coordinates w in which the data's Gauss-Newton information
 is the identity (:mod:`workbench.fit.scaling`), so that its spectrum does not depend on units.
 Along each eigenvector :math:`v_k` the objective is probed two standard errors to both sides,
-where a regular maximum loses about 2 nats:
+where a regular maximum loses about 2 nats (less than a bound known from theory,
+:mod:`workbench.fit.least_loss`, it cannot lose, and is not probed):
 
 * no loss on both sides: a *null direction*, not identified;
 * no loss on one side: a *runaway direction*, the objective rises (or stays) to infinity;
@@ -29,6 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.fit.concavity import one_maximum
+from workbench.fit.least_loss import least_loss
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import CONVERGED_DECREMENT, Optimum
 from workbench.fit.status import Status
@@ -37,6 +39,7 @@ _PROBES = 2.0 * 4.0 ** np.arange(4)  # standard errors; the longer ones for flat
 _SHRINK = 40  # halvings of a probe that is not finite
 _PERFECT = 1e-6  # nats from the bound of a likelihood of choices
 _NO_LOSS = 1e-6  # nats; a regular maximum loses about 2
+_FALL = 1e-3  # nats, a loss beyond doubt where one is proved
 _SINGULAR = np.array([1e-3])  # standard errors, where a regular maximum loses under 1e-6 nats
 _RIDGE = 1e6  # nats at two standard errors, where a regular maximum loses about 2
 _NULL = 1e-9  # eigenvalue in scaled coordinates, where an identified direction has about 1
@@ -109,8 +112,15 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
     flat = np.abs(eigenvalues) <= _NULL
     steps = vectors / np.sqrt(np.where(flat, 1.0, np.abs(eigenvalues)))
     directions = scale @ steps  # columns: one standard error in unconstrained coordinates
-    loss = _losses(objective, optimum, directions, _PROBES[:1])[0]
     noise = max(_NO_LOSS, 1e-11 * abs(optimum.value))
+    least = -np.inf
+    if _ended(optimum) and eigenvalues.min(initial=1.0) > _NULL:
+        least = least_loss(objective, optimum, 2.0 * directions)
+    proved = least > max(_FALL, noise)
+    if proved:
+        loss = np.full((2, size), least)
+    else:
+        loss = _losses(objective, optimum, directions, _PROBES[:1])[0]
     no_loss = loss <= noise
     # flat on both sides nearby: look further out before calling it flat
     plateau = no_loss.all(axis=0)
@@ -132,7 +142,8 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
     basis = directions[:, regular]
     runaway = (directions * sign)[:, one_sided]
     pull = np.linalg.inv(scale)
-    ray = None if one_sided.any() else _recession(objective, optimum, noise)
+    known = proved or one_sided.any()
+    ray = None if known else _recession(objective, optimum, noise)
     if ray is not None:
         # a mixture of eigenvectors runs off: take it out of the identified directions
         share = np.linalg.lstsq(basis, ray, rcond=None)[0]

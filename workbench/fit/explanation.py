@@ -95,14 +95,7 @@ def _settling(direction: np.ndarray, labels: list[str]) -> str:
 def scales_at_rounding(density: Density, values: dict[str, np.ndarray]) -> list[str]:
     """Scales below the rounding of the observations: the model fits them, or some, exactly."""
     scales = [x for x in density.latents if x.scale == "log"]
-    if not scales:
-        return []
-    sizes = [
-        float(np.nanmax(np.abs(y)))
-        for name in density.names("observed")
-        if (y := observed_value(density, name)) is not None and y.dtype.kind == "f" and y.size
-    ]
-    limit = 10 * np.finfo(float).eps * max(sizes, default=0.0)
+    limit = _rounding(density) if scales else 0.0
     found: list[str] = []
     for x in scales:
         site = density.site(x.name)
@@ -110,6 +103,22 @@ def scales_at_rounding(density: Density, values: dict[str, np.ndarray]) -> list[
         value = np.ravel(values[x.name])
         found += [n for n, v in zip(names, value, strict=True) if 0 <= v < limit]
     return found
+
+
+def is_exact(density: Density, log_likelihood: float) -> bool:
+    """Whether the observations' mean log density is that of values known to half their digits."""
+    rounding = _rounding(density)
+    return rounding > 0 and log_likelihood > -0.5 * np.log(rounding) * density.num_observations
+
+
+def _rounding(density: Density) -> float:
+    """Ten units in the last place of the largest observation that is a real number."""
+    sizes = [
+        float(np.nanmax(np.abs(y)))
+        for name in density.names("observed")
+        if (y := observed_value(density, name)) is not None and y.dtype.kind == "f" and y.size
+    ]
+    return 10 * float(np.finfo(float).eps) * max(sizes, default=0.0)
 
 
 def _predicts_perfectly(objective: Objective) -> bool:

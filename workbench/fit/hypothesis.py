@@ -47,7 +47,7 @@ from workbench.fit.information import (
 )
 from workbench.fit.linear_hypothesis import LinearHypothesis, read_hypothesis
 from workbench.fit.objective import Objective
-from workbench.fit.restricted import RestrictedOptimum, Surface, maximise_on
+from workbench.fit.restricted import Equations, RestrictedOptimum, Surface, maximise_on
 from workbench.fit.status import Status
 from workbench.fit.terms import term_jacobian, term_programs
 from workbench.model import Density
@@ -247,18 +247,18 @@ def _under(fit: ModeFit, density: Density, read: LinearHypothesis) -> Restricted
     objective, second = Objective(density=density, method="MLE"), _bend(density)
     terms, jacobian = term_programs(density)
     free, arrays = objective.free, density.arrays
-
-    def at(theta: np.ndarray) -> jax.Array:
-        return jnp.asarray(fit.z).at[free].set(theta)
-
     parts = np.abs(read.weights) @ np.abs(fit.params.to_numpy())
-    surface = Surface(
-        residual=lambda t: read.weights @ np.asarray(terms(at(t), arrays)) - read.values,
-        jacobian=lambda t: read.weights @ np.asarray(jacobian(at(t), arrays))[:, free],
-        hessian=lambda t: np.asarray(second(at(t), arrays, read.weights))[:, free][:, :, free],
-        size=np.maximum(parts, np.abs(read.values)),
-    )
-    return maximise_on(objective, fit.z[free], surface)
+
+    def equations(theta: np.ndarray) -> Equations:
+        z = jnp.asarray(fit.z).at[free].set(theta)
+        return Equations(
+            residual=read.weights @ np.asarray(terms(z, arrays)) - read.values,
+            jacobian=read.weights @ np.asarray(jacobian(z, arrays))[:, free],
+            hessian=np.asarray(second(z, arrays, read.weights))[:, free][:, :, free],
+        )
+
+    size = np.maximum(parts, np.abs(read.values))
+    return maximise_on(objective, fit.z[free], Surface(at=equations, size=size))
 
 
 @compiled

@@ -15,7 +15,7 @@ from workbench.errors import FitError
 from workbench.fit.compilation import compiled, keep_compiled_programs
 from workbench.fit.concavity import one_maximum
 from workbench.fit.curvature import Curvature, examine, refusals, run_off
-from workbench.fit.explanation import explain, scales_at_rounding, separation_of
+from workbench.fit.explanation import explain, is_exact, scales_at_rounding, separation_of
 from workbench.fit.firth import undefined_penalty, unpenalised
 from workbench.fit.mode import ModeFit
 from workbench.fit.objective import Objective
@@ -343,7 +343,11 @@ def _fit(
         parts = _carry_to_estimands(objective, optimum, curvature)
         status, detail = explain(objective, optimum, curvature, separation)
         exact = scales_at_rounding(density, parts["values"])
-        if exact and objective.method == "MLE" and status is not Status.AT_BOUNDARY:
+        # a spread of effects at 0 is another matter
+        exact = (
+            exact if status is not Status.AT_BOUNDARY or is_exact(density, optimum.value) else []
+        )
+        if exact and objective.method == "MLE":
             status, detail = (
                 Status.UNBOUNDED,
                 (

@@ -27,9 +27,15 @@ import numpy as np
 from numpyro.distributions import biject_to
 
 from workbench.fit.compilation import compiled
+from workbench.fit.derivatives import (
+    Derivatives,
+    coordinates_of_scales,
+    derivatives,
+    normal_derivatives,
+)
 from workbench.model import Density
 from workbench.model.density import Latent
-from workbench.model.evaluation import elements
+from workbench.model.evaluation import Evaluation, elements
 from workbench.model.grouping import (
     Groups,
     groups_of_hessian,
@@ -105,12 +111,18 @@ class Objective:
         # u is integrated over z, so its Jacobian belongs inside whatever the method
         total = terms.log_likelihood + terms.log_random_effects
         total += sum((found.log_jacobian[n] for n in effects), start=jnp.zeros(()))
-        if self.has_prior:
-            total += terms.log_prior
+        return total + self._beside(found, terms.log_prior)
+
+    def log_prior(self, z: jax.Array, arrays: Mapping[str, Any]) -> jax.Array:
+        """What the objective holds of priors: their density, and for Laplace the Jacobian."""
+        found = self.density.evaluate(z, arrays)
+        return self._beside(found, self.density.sum_by_role(found.log_probs).log_prior)
+
+    def _beside(self, found: Evaluation, log_prior: jax.Array) -> jax.Array:
+        effects = self.density.names("random effect")
+        total = log_prior if self.has_prior else jnp.zeros(())
         if self.method == "Laplace":
-            total += sum(
-                (v for n, v in found.log_jacobian.items() if n not in effects), start=jnp.zeros(())
-            )
+            total += sum(v for n, v in found.log_jacobian.items() if n not in effects)
         return total
 
     def __call__(self, theta: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:
@@ -160,16 +172,16 @@ class Objective:
 
     # -- compiled programs -------------------------------------------------------------------
     def values_at(self, points: np.ndarray) -> np.ndarray:
-        """Objective at many points, (K, P) to (K,), in blocks of one compiled size."""
-        padding = -len(points) % _BLOCK
-        rows = np.concatenate([points, np.repeat(points[:1], padding, axis=0)])
-        blocks = rows.reshape(-1, _BLOCK, rows.shape[-1])
+        """Objective at many points, (K, P) to (K,), in blocks of one compiled size; or at one."""
+        size = 1 if len(points) == 1 else _BLOCK
+        rows = np.concatenate([points, np.repeat(points[:1], -len(points) % size, axis=0)])
+        blocks = rows.reshape(-1, size, rows.shape[-1])
         program, arrays = _block(self), self.density.arrays
         values = [np.asarray(program(jnp.asarray(b), arrays)) for b in blocks]
         return np.concatenate(values)[: len(points)]
 
     @property
-    def derivatives_in(self) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
+    def derivatives_in(self) -> Callable[..., Derivatives]:
         """Value, gradient and Hessian at w = 0 of the objective at theta + P w."""
         return _derivatives_in(self)
 
@@ -226,20 +238,13 @@ def _block(objective: Objective) -> Callable[..., jax.Array]:
 
 
 @compiled
-def _derivatives_in(objective: Objective) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
-    def program(theta: jax.Array, scale: jax.Array, arrays: Any) -> Any:
-        def f(w: jax.Array) -> jax.Array:
-            return objective(theta + scale @ w, arrays)
-
-        def gradient(w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            value, g = jax.value_and_grad(f)(w)
-            return g, (value, g)
-
-        second = objective.density.jacobian(gradient, has_aux=True)
-        hessian, (value, g) = second(jnp.zeros_like(theta))
-        return value, g, hessian
-
-    return jax.jit(program)
+def _derivatives_in(objective: Objective) -> Callable[..., Derivatives]:
+    density = objective.density
+    scales = coordinates_of_scales(density) if density.forward_mode else None
+    if scales is None or objective.effects.size or objective.method == "Firth":
+        return jax.jit(derivatives(objective, density))
+    log_prior = objective.log_prior if objective.has_prior else None
+    return jax.jit(normal_derivatives(objective, log_prior, density, scales))
 
 
 @compiled

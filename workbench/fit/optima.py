@@ -36,7 +36,7 @@ from workbench.fit.compilation import compiled
 from workbench.fit.objective import Method, Objective
 from workbench.fit.optimiser import CONVERGED_DECREMENT, Point, newton
 from workbench.model import Density
-from workbench.model.evaluation import family, floating_parameters, parameter_weights
+from workbench.model.evaluation import family, leaf_curvatures
 
 if TYPE_CHECKING:
     from workbench.fit.draws import DrawsFit
@@ -203,7 +203,8 @@ def basin_visits(draws: DrawsFit, fit: ModeFit, *, max_draws: int = 200) -> pd.D
         placed = handlers.substitute(handlers.seed(density.model.fn, 0), data=dict(values))
         trace = handlers.trace(placed).get_trace(**density.arguments.join(arrays))
         parts = [
-            _site_function(trace[n]["fn"], trace[n]["value"])[0] for n in density.names("observed")
+            _site_function(trace[n]["fn"], trace[n]["value"], trace[n]["scale"])[0]
+            for n in density.names("observed")
         ]
         return jnp.concatenate(parts)
 
@@ -216,21 +217,21 @@ def basin_visits(draws: DrawsFit, fit: ModeFit, *, max_draws: int = 200) -> pd.D
     return pd.DataFrame(share, index=index, columns=pd.Index(optima.table.index, name="optimum"))
 
 
-def _site_function(fn: Any, value: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _site_function(fn: Any, value: jax.Array, scale: Any) -> tuple[jax.Array, jax.Array]:
     """Parameters of one observed distribution, and their weights, both flat."""
     if family(fn).startswith("Mixture"):
         log_prob = jnp.ravel(fn.log_prob(value))
         return log_prob, jnp.ones_like(log_prob)
-    flat = [jnp.ravel(x) for x in floating_parameters(fn)]
-    weights = [jnp.ravel(x) for x in parameter_weights(fn, value)]
-    return jnp.concatenate(flat), jnp.abs(jnp.concatenate(weights))
+    leaves = leaf_curvatures(fn, value, scale)
+    flat = jnp.concatenate([jnp.ravel(x.leaf) for x in leaves])
+    return flat, jnp.abs(jnp.concatenate([jnp.ravel(x.curvature) for x in leaves]))
 
 
 def _function(density: Density, z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
     """Parameters of all observed distributions at z, and their weights."""
     found = density.evaluate(z, arrays)
     parts = [
-        _site_function(found.distributions[n], found.observations[n])
+        _site_function(found.distributions[n], found.observations[n], found.scales[n])
         for n in density.names("observed")
     ]
     first, second = zip(*parts, strict=True)

@@ -22,13 +22,14 @@ import optax
 
 from workbench.errors import FitError
 from workbench.fit.compilation import compiled
+from workbench.fit.concavity import one_maximum
 from workbench.fit.objective import Objective
-from workbench.fit.scaling import rescale
+from workbench.fit.scaling import rescale, scale_of_information
 from workbench.fit.scoring import can_score, climb_by_scoring
 from workbench.fit.starts import StartKind, draw_starts
 
 _ROUND = 50  # L-BFGS iterations between two rescalings
-_CLOSE, _NEAR = 1e-7, 1e-2  # standard errors from the maximum, where L-BFGS ends
+_CLOSE = 1e-7  # standard errors from the maximum, where L-BFGS ends
 _NEWTON_STEPS = 100
 _SPREAD = 1e4  # of the curvatures in w, above which a scale is taken anew
 _HALVINGS = 2.0 ** -np.arange(1, 12)
@@ -165,8 +166,7 @@ def maximise(
             "finite at any starting point: expected a finite log density near the centre of the "
             "unconstrained space; check data against supports, or rescale the covariates"
         )
-    # one start has no other to be told from: Newton's method takes over as soon as it converges
-    run = _climb(objective, z0, max_iterations, _NEAR if len(z0) == 1 else _CLOSE)
+    run = _climb(objective, z0, max_iterations)
     best = int(np.nanargmax(np.where(np.isfinite(run.log_objective), run.log_objective, -np.inf)))
     polished = newton(objective, run.z[best])
     end = polished[-1]
@@ -188,16 +188,18 @@ def maximise(
     )
 
 
-def _climb(objective: Objective, z0: np.ndarray, max_iterations: int, tolerance: float) -> Starts:
+def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     """L-BFGS from every start, in rounds; each round in coordinates rescaled where it begins."""
     arrays = objective.density.arrays
     program = _climber(objective)
+    # the whole first step is that of scoring, which seldom overshoots a concave function
+    reach = np.inf if one_maximum(objective) else 1.0
     z, total = z0.copy(), np.zeros(len(z0), dtype=int)
     value, norm = np.full((2, len(z0)), np.nan)
     paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
     for _ in range(-(-max_iterations // _ROUND)):
         scales = np.stack([rescale(objective, jnp.asarray(point), arrays)[0] for point in z])
-        ends = program(jnp.asarray(z), jnp.asarray(scales), arrays, tolerance)
+        ends = program(jnp.asarray(z), jnp.asarray(scales), arrays, _CLOSE, reach)
         z, value, norm, count, path_value, path_norm, done = (np.asarray(x) for x in ends)
         total += count
         for k, n in enumerate(count):
@@ -247,10 +249,12 @@ def lbfgs(
     scales: jax.Array,
     arrays: Mapping[str, Any],
     tolerance: float,
+    reach: float = 1.0,
 ) -> tuple[jax.Array, ...]:
     """One round of L-BFGS from K points: point, value, gradient norm, count, path, whether done.
 
-    It is done when the gradient norm in scaled coordinates is below ``tolerance``.
+    It is done when the gradient norm in scaled coordinates is below ``tolerance``; the first step
+    is the gradient there, no longer than ``reach``.
 
     One loop evaluates the objective once per turn, whether the turn is a new step or a trial of
     the line search (bisection for the weak Wolfe conditions, Lewis and Overton 2013,
@@ -274,7 +278,7 @@ def lbfgs(
             high = jnp.where(enough, s["high"], s["t"])
             t = jnp.where(jnp.isinf(high), 2 * s["t"], 0.5 * (low + high))
             direction, state = solver.update(grad, s["state"], trial)
-            direction = jnp.where(direction @ grad > 0, -direction, -grad)
+            direction = jnp.where(~first & (direction @ grad > 0), -direction, -grad)
             norm = jnp.linalg.norm(grad)
             little = ~first & (jnp.abs(value - s["value"]) <= 1e-14 * (1.0 + jnp.abs(value)))
             at = jnp.where(accept, s["count"], _ROUND)  # beyond the end: dropped
@@ -286,7 +290,7 @@ def lbfgs(
                 "state": state,
                 "low": jnp.zeros(()),
                 "high": jnp.asarray(jnp.inf),
-                "t": jnp.where(first, 1.0 / jnp.maximum(1.0, norm), 1.0),
+                "t": jnp.where(first, jnp.minimum(1.0, reach / norm), 1.0),
                 "count": s["count"] + 1,
                 "stop": (norm < tolerance) | little,
             }
@@ -372,11 +376,22 @@ class Point:
         value, gradient, hessian = (
             np.asarray(x) for x in objective.derivatives_in(jnp.asarray(theta), scale, arrays)
         )
-        information = -0.5 * (hessian + hessian.T)
+        return cls.of(theta, float(value), gradient, scale, -0.5 * (hessian + hessian.T))
+
+    @classmethod
+    def of(
+        cls,
+        theta: np.ndarray,
+        value: float,
+        gradient: np.ndarray,
+        scale: np.ndarray,
+        information: np.ndarray,
+    ) -> Point:
+        """The point with these derivatives, and the Newton step that they give."""
         move, decrement = newton_move(gradient, information)
         return cls(
             theta=theta,
-            value=float(value),
+            value=value,
             gradient=gradient,
             scale=scale,
             information=information,
@@ -384,12 +399,18 @@ class Point:
             decrement=decrement,
         )
 
+    def rescaled(self, change: np.ndarray) -> Point:
+        """The same point with P times a matrix for P."""
+        information = change.T @ self.information @ change
+        return Point.of(
+            self.theta, self.value, change.T @ self.gradient, self.scale @ change, information
+        )
+
 
 def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
     """Newton steps, each in coordinates rescaled at its point, until none helps."""
     arrays = objective.density.arrays
-    scale, _ = rescale(objective, jnp.asarray(theta), arrays)
-    path = [Point.at(objective, theta, scale)]
+    path = [_first_point(objective, theta)]
     quiet, best, helps = 0, np.inf, True
     while len(path) < _NEWTON_STEPS and np.isfinite(path[-1].decrement):
         here = path[-1]
@@ -411,6 +432,22 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
         fitted = path[-1].scale is not here.scale
         helps = helps and (far or not fitted or path[-1].spread <= _SPREAD)
     return path
+
+
+def _first_point(objective: Objective, theta: np.ndarray) -> Point:
+    """The derivatives at a point, in coordinates rescaled there.
+
+    Where the likelihood has one maximum its observed and Gauss-Newton information are one at that
+    maximum, so that a single Hessian gives both the coordinates and what is seen in them.
+    """
+    if one_maximum(objective):
+        plain = Point.at(objective, theta, np.eye(theta.size))
+        scale = scale_of_information(objective, plain.information)
+        if scale is not None:
+            return plain.rescaled(scale)
+    return Point.at(
+        objective, theta, rescale(objective, jnp.asarray(theta), objective.density.arrays)[0]
+    )
 
 
 def newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, float]:

@@ -25,21 +25,17 @@ import pandas as pd
 from scipy import stats
 
 from workbench.errors import UsageError
-from workbench.fit.constrained import (
-    ConstrainedOptimum,
-    TermOnLine,
-    maximise_on_level,
-    term_on_line,
-)
 from workbench.fit.intervals import Link
 from workbench.fit.mode import ModeFit
 from workbench.fit.objective import Objective
+from workbench.fit.restricted import Equations, Surface, maximise_on
 from workbench.fit.terms import (
     PREDICTED,
     predicted_terms,
     require_level,
     require_mle,
 )
+from workbench.fit.terms_on_line import TermOnLine, term_on_line
 
 _MOST_STEPS = 80
 _MOST_TRIALS = 60
@@ -89,6 +85,28 @@ class Profile:
     upper: float
     reason: str
     curve: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstrainedOptimum:
+    """The maximum of an objective on a level of a term.
+
+    Attributes
+    ----------
+    level : float
+        The term's value on the line.
+    theta : numpy.ndarray
+        Where, shape (P,).
+    value : float
+        Log objective there, nats.
+    slope : float
+        Derivative of the maximum in the level.
+    """
+
+    level: float
+    theta: np.ndarray
+    value: float
+    slope: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +247,44 @@ def profile_likelihood(
         upper=link.inverse(sides["upper"].end),
         reason="; ".join(f"{name}: {s.reason}" for name, s in sides.items() if s.reason),
         curve=curve,
+    )
+
+
+def maximise_on_level(
+    objective: Objective, term: TermOnLine, start: np.ndarray, level: float
+) -> ConstrainedOptimum | None:
+    """Maximise an objective where a term has a given value on the line.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to maximise.
+    term : TermOnLine
+        The term.
+    start : numpy.ndarray
+        A point near, such as the optimum on a level near by, shape (P,).
+    level : float
+        Its value on the line.
+
+    Returns
+    -------
+    ConstrainedOptimum or None
+        ``None`` when the level cannot be reached from the start, or no maximum on it is found.
+    """
+
+    def at(theta: np.ndarray) -> Equations:
+        found = term(theta)
+        return Equations(
+            residual=np.array([found.value - level]),
+            jacobian=found.gradient[None],
+            hessian=found.hessian[None],
+        )
+
+    best = maximise_on(objective, start, Surface(at=at, size=np.array([1.0 + abs(level)])))
+    if best.reason:
+        return None
+    return ConstrainedOptimum(
+        level=level, theta=best.theta, value=best.value, slope=float(best.multipliers[0])
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from workbench.data import Dataset
 from workbench.model import Density
 
 _PACKAGES = ("probabilistic-workbench", "numpyro", "jax", "jaxlib", "optax", "numpy", "arviz-base")
@@ -36,8 +37,10 @@ class Provenance:
         Wall-clock time of the fit.
     created : str
         UTC time of its end, ISO 8601.
-    data_fingerprint, model_fingerprint : str
-        SHA-256 of the data's contents and of the model's source.
+    data : Dataset or str
+        What was fitted; its fingerprint alone in a fit that was loaded.
+    model_fingerprint : str
+        SHA-256 of the model's source.
     settings : dict
         Settings of the fit (numbers of starts, draws, chains, the gate's verdict, ...).
     """
@@ -47,9 +50,25 @@ class Provenance:
     precision: str
     seconds: float
     created: str
-    data_fingerprint: str
+    data: Dataset | str
     model_fingerprint: str
     settings: dict[str, Any]
+
+    @property
+    def data_fingerprint(self) -> str:
+        """SHA-256 of the data's contents, taken when it is asked for: large data cost a while."""
+        return self.data if isinstance(self.data, str) else self.data.fingerprint
+
+    def record(self) -> dict[str, Any]:
+        """Everything in plain values, the data by their fingerprint."""
+        others = {k: v for k, v in vars(self).items() if k != "data"}
+        return {**others, "data_fingerprint": self.data_fingerprint}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Provenance:
+        """What :meth:`record` gave."""
+        others = {k: v for k, v in record.items() if k != "data_fingerprint"}
+        return cls(**others, data=record["data_fingerprint"])
 
 
 def model_fingerprint(fn: Callable[..., Any]) -> str:
@@ -87,7 +106,7 @@ def provenance(
         precision=str(jnp.result_type(float)),
         seconds=seconds,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        data_fingerprint=density.data.fingerprint,
+        data=density.data,
         model_fingerprint=model_fingerprint(density.model.fn),
         settings=settings,
     )

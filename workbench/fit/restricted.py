@@ -1,4 +1,4 @@
-r"""The maximum of an objective on a surface :math:`c(z) = 0`, from the unrestricted maximum.
+r"""The maximum of an objective on a surface :math:`c(\theta) = 0`: hypotheses and profiles.
 
 Newton's method in the tangent space of the surface: with A the Jacobian of c, N a basis of its
 null space and :math:`\lambda` the least-squares multipliers of :math:`\nabla \ell = A^T \lambda`,
@@ -6,11 +6,17 @@ null space and :math:`\lambda` the least-squares multipliers of :math:`\nabla \e
 .. math:: \delta = N \big(-N^T \big[\nabla^2 \ell - \textstyle\sum_j \lambda_j \nabla^2 c_j\big]
           N\big)^{-1} N^T \nabla \ell ,
 
-after which the point is put back on the surface by Gauss-Newton steps; every iterate lies on it,
-so that the objective alone decides how far to go. Where c is linear this is Newton's method in
-the null space of the constraint. All in coordinates in which the information is near the identity
-(:mod:`workbench.fit.scaling`). Nocedal and Wright, Numerical Optimization, 2nd ed., chapters 15
-and 18.
+after which the point is put back on the surface by damped Gauss-Newton steps; every iterate lies
+on it, so that the objective alone decides how far to go. Where c is linear this is Newton's method
+in the null space of the constraint. At the end :math:`\lambda` is the derivative of the maximum in
+the level of each equation. All in coordinates in which the information is near the identity
+(:mod:`workbench.fit.scaling`), where the way back moves the other parameters as their regression
+on the restricted ones says.
+
+References
+----------
+Luenberger (1972), "The gradient projection method along geodesics", doi:10.1287/mnsc.18.11.620;
+Nocedal and Wright, Numerical Optimization, 2nd ed., chapters 15 and 18.
 """
 
 from __future__ import annotations
@@ -28,29 +34,47 @@ from workbench.fit.scaling import rescale
 
 _STEPS = 100
 _HALVINGS = 2.0 ** -np.arange(16)
-_RESTORATIONS = 30
-_ON_SURFACE = 1e-12  # relative to the size of what is compared
-_GOOD_ENOUGH = 1e-6  # nats; what a likelihood ratio may lack when rounding ends the search
+_RETURNS = 30
+_ON_SURFACE = 1e-13  # relative to the size of what is compared
+_ROUNDED = 1e-10  # the same, where the equations' own rounding lets no nearer
+_GOOD_ENOUGH = 1e-8  # nats, where rounding of the objective ends the search
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equations:
+    """Equations c = 0 at a point, with their derivatives.
+
+    Attributes
+    ----------
+    residual : numpy.ndarray
+        c, shape (k,).
+    jacobian, hessian : numpy.ndarray
+        Its derivatives in theta, shapes (k, P) and (k, P, P).
+    """
+
+    residual: np.ndarray
+    jacobian: np.ndarray
+    hessian: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surface:
-    """Equations c(z) = 0 about the parameters, with their derivatives.
+    """Equations about the parameters.
 
     Attributes
     ----------
-    residual : callable
-        c at unconstrained parameters (P,), shape (k,).
-    jacobian, hessian : callable
-        Its derivatives, shapes (k, P) and (k, P, P).
+    at : callable
+        The equations at unconstrained parameters, shape (P,).
     size : numpy.ndarray
         Size of what each equation compares, shape (k,): the unit of a residual.
     """
 
-    residual: Callable[[np.ndarray], np.ndarray]
-    jacobian: Callable[[np.ndarray], np.ndarray]
-    hessian: Callable[[np.ndarray], np.ndarray]
+    at: Callable[[np.ndarray], Equations]
     size: np.ndarray
+
+    def miss(self, equations: Equations) -> float:
+        """Largest residual in its unit."""
+        return float(np.max(np.abs(equations.residual) / self.size))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +91,8 @@ class RestrictedOptimum:
         Gradient there in the unconstrained parameters, shape (P,).
     information : numpy.ndarray
         Minus the Hessian of the objective there, shape (P, P).
+    multipliers : numpy.ndarray
+        Derivative of the maximum in the level of each equation, shape (k,).
     reason : str
         Why this is no maximum (empty when it is).
     """
@@ -75,6 +101,7 @@ class RestrictedOptimum:
     value: float
     gradient: np.ndarray
     information: np.ndarray
+    multipliers: np.ndarray
     reason: str
 
 
@@ -86,7 +113,7 @@ def maximise_on(objective: Objective, start: np.ndarray, surface: Surface) -> Re
     objective : Objective
         What to maximise.
     start : numpy.ndarray
-        The unrestricted maximum, shape (P,).
+        A point near, such as the unrestricted maximum, shape (P,).
     surface : Surface
         The restriction.
 
@@ -95,74 +122,104 @@ def maximise_on(objective: Objective, start: np.ndarray, surface: Surface) -> Re
     RestrictedOptimum
         With a reason where no point of the surface is found, or no maximum on it.
     """
-    arrays = objective.density.arrays
-    scale, _ = rescale(objective, jnp.asarray(start), arrays)
-    theta = _restore(surface, start, scale)
-    value = gradient = hessian = np.zeros(0)
-    decrement = np.inf
+    scale, _ = rescale(objective, jnp.asarray(start), objective.density.arrays)
+    here = _at(objective, surface, _return(surface, start, scale), scale)
     for _ in range(_STEPS):
-        value, gradient, hessian = (
-            np.asarray(x) for x in objective.derivatives_in(jnp.asarray(theta), scale, arrays)
-        )
-        if not _on(surface, theta):
-            return _end(theta, value, gradient, hessian, scale, "no point satisfies the hypothesis")
-        if not (np.isfinite(value) and np.isfinite(hessian).all()):
-            reason = "the objective is not finite under the hypothesis"
-            return _end(theta, value, gradient, hessian, scale, reason)
-        a = surface.jacobian(theta) @ scale
-        multipliers = np.linalg.lstsq(a.T, gradient, rcond=None)[0]
-        bend = np.einsum("k,kij->ij", multipliers, surface.hessian(theta))
-        basis = linalg.null_space(a)
-        if basis.shape[1] == 0:  # the hypothesis leaves nothing free
-            return _end(theta, value, gradient, hessian, scale, "")
-        information = -basis.T @ (hessian - scale.T @ bend @ scale) @ basis
-        move, decrement = newton_move(basis.T @ gradient, information)
-        # the decrement cannot fall below the rounding of the objective itself
-        if decrement <= max(CONVERGED_DECREMENT, 1e-14 * abs(value)):
-            return _end(theta, value, gradient, hessian, scale, "")
-        step = scale @ basis @ move
-        trials = np.stack([_restore(surface, theta + t * step, scale) for t in _HALVINGS])
-        won = objective.values_at(trials) - value
-        enough = np.flatnonzero(won >= 1e-4 * _HALVINGS * decrement - 1e-13 * (1.0 + abs(value)))
-        if not enough.size:
+        if here.reason or here.decrement <= _ended(here, CONVERGED_DECREMENT, 1e-14):
             break
-        theta = trials[enough[0]]
-    reason = ""
-    if decrement > _GOOD_ENOUGH:
-        reason = f"no maximum found under the hypothesis (Newton decrement {decrement:.2g} nats)"
-    return _end(theta, value, gradient, hessian, scale, reason)
-
-
-def _end(
-    theta: np.ndarray,
-    value: np.ndarray,
-    gradient: np.ndarray,
-    hessian: np.ndarray,
-    scale: np.ndarray,
-    reason: str,
-) -> RestrictedOptimum:
+        there = _step(objective, surface, here, scale)
+        if there is None:
+            break
+        here = there
+    reason = here.reason
+    if not reason and here.decrement > _ended(here, _GOOD_ENOUGH, 1e-12):
+        reason = f"no maximum found on the surface (Newton decrement {here.decrement:.2g} nats)"
     pull = np.linalg.inv(scale)
     return RestrictedOptimum(
-        theta=theta,
-        value=float(value),
-        gradient=pull.T @ gradient,
-        information=-pull.T @ hessian @ pull,
+        theta=here.theta,
+        value=here.value,
+        gradient=pull.T @ here.gradient,
+        information=-pull.T @ here.hessian @ pull,
+        multipliers=here.multipliers,
         reason=reason,
     )
 
 
-def _on(surface: Surface, theta: np.ndarray) -> bool:
-    return bool(np.all(np.abs(surface.residual(theta)) <= _ON_SURFACE * surface.size))
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """A point with its derivatives in w, and Newton's move in the tangent space (in theta)."""
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray
+    multipliers: np.ndarray
+    move: np.ndarray
+    decrement: float
+    reason: str
 
 
-def _restore(surface: Surface, theta: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The point of the surface nearest in scaled coordinates, by Gauss-Newton steps."""
-    for _ in range(_RESTORATIONS):
-        residual = surface.residual(theta)
-        if np.all(np.abs(residual) <= 0.1 * _ON_SURFACE * surface.size):
+def _ended(point: _Point, nats: float, relative: float) -> float:
+    """The decrement cannot fall below the rounding of the objective itself."""
+    return max(nats, relative * abs(point.value))
+
+
+def _at(objective: Objective, surface: Surface, theta: np.ndarray, scale: np.ndarray) -> _Point:
+    arrays = objective.density.arrays
+    found = objective.derivatives_in(jnp.asarray(theta), scale, arrays)
+    value, gradient, hessian = (np.asarray(x) for x in found)
+    equations = surface.at(theta)
+    multipliers, move = np.full(surface.size.size, np.nan), np.zeros_like(theta)
+    decrement, reason = 0.0, ""
+    if not surface.miss(equations) <= _ROUNDED:
+        reason = "no point satisfies the hypothesis"
+    elif not (np.isfinite(value) and np.isfinite(hessian).all()):
+        reason = "the objective is not finite under the hypothesis"
+    else:
+        a = equations.jacobian @ scale
+        multipliers = np.linalg.lstsq(a.T, gradient, rcond=None)[0]
+        bend = scale.T @ np.einsum("k,kij->ij", multipliers, equations.hessian) @ scale
+        basis = linalg.null_space(a)
+        if basis.shape[1]:  # else the hypothesis leaves nothing free
+            along, decrement = newton_move(basis.T @ gradient, -basis.T @ (hessian - bend) @ basis)
+            move = scale @ basis @ along
+    return _Point(
+        theta=theta,
+        value=float(value),
+        gradient=gradient,
+        hessian=hessian,
+        multipliers=multipliers,
+        move=move,
+        decrement=decrement,
+        reason=reason,
+    )
+
+
+def _step(objective: Objective, surface: Surface, here: _Point, scale: np.ndarray) -> _Point | None:
+    """The first of the halved steps, each brought back to the surface, that wins enough."""
+    rounding = 1e-13 * (1.0 + abs(here.value))
+    for share in _HALVINGS:
+        theta = _return(surface, here.theta + share * here.move, scale)
+        there = _at(objective, surface, theta, scale)
+        won = there.value - here.value
+        if not there.reason and won >= 1e-4 * share * here.decrement - rounding:
+            return there
+    return None
+
+
+def _return(surface: Surface, theta: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The point of the surface nearest in scaled coordinates, as near as steps bring it."""
+    here = surface.at(theta)
+    for _ in range(_RETURNS):
+        miss, a = surface.miss(here), here.jacobian @ scale
+        if not (miss > _ON_SURFACE and np.isfinite(a).all()):
             break
-        a = surface.jacobian(theta) @ scale
-        if not np.isfinite(a).all():
+        step = scale @ np.linalg.lstsq(a, here.residual, rcond=None)[0]
+        for share in _HALVINGS:
+            there = surface.at(theta - share * step)
+            if surface.miss(there) < miss:
+                theta, here = theta - share * step, there
+                break
+        else:
             break
-        theta = theta - scale @ np.linalg.lstsq(a, residual, rcond=None)[0]
     return theta

@@ -62,7 +62,7 @@ def rescale(
         return _rescale_marginal(objective, theta, arrays)
     size = theta.size
     information, rms = (np.asarray(x) for x in _gauss_newton(objective)(theta, arrays))
-    scale = _from_information(information, objective)
+    scale = scale_of_information(objective, information)
     if scale is not None:
         return scale, 1 / np.maximum(1.0, rms)
     factor, unit = information_factor(objective, theta, arrays)
@@ -77,8 +77,21 @@ def rescale(
     return (vt.T / s) / column[:, None], unit
 
 
-def _from_information(information: np.ndarray, objective: Objective) -> np.ndarray | None:
-    """Matrix P from the Gauss-Newton information; None where it may lack digits."""
+def scale_of_information(objective: Objective, information: np.ndarray) -> np.ndarray | None:
+    """Matrix P in whose coordinates an information is the identity.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is maximised.
+    information : numpy.ndarray
+        Shape (P, P).
+
+    Returns
+    -------
+    numpy.ndarray or None
+        ``None`` where its eigenvectors may lack digits, or it is not positive definite.
+    """
     diagonal = np.diag(information)
     if not np.isfinite(information).all() or (diagonal < _TINY).any():
         return None
@@ -91,19 +104,21 @@ def _from_information(information: np.ndarray, objective: Objective) -> np.ndarr
 
 @compiled
 def _gauss_newton(objective: Objective) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """Compiled Gauss-Newton information, shape (P, P), and root mean squares, shape (P,)."""
+    """Compiled Gauss-Newton information, shape (P, P), and root mean squares, shape (P,).
+
+    Neither is finite where a row is not: :func:`information_factor` leaves such rows out.
+    """
     parts = objective.gauss_newton_parts
 
     def program(theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
         jacobian, weight, prior = parts(theta, arrays)
-        finite = jnp.isfinite(jacobian).all(axis=1) & jnp.isfinite(weight)
-        kept = jnp.where(finite[:, None], jacobian, 0.0)
-        rms = jnp.sqrt(jnp.sum(kept**2, axis=0) / jnp.maximum(jnp.sum(finite), 1))
-        factor = kept * jnp.sqrt(jnp.where(finite, jnp.abs(weight), 0.0))[:, None]
-        information = factor.T @ factor
+        # a row for each coordinate is how tangents are pushed forward: nothing is transposed
+        columns = jacobian.T
+        factor = columns * jnp.sqrt(jnp.abs(weight))
+        information = factor @ factor.T
         if objective.has_prior:
             information += jnp.diag(jnp.where(jnp.isfinite(prior), jnp.abs(prior), 0.0))
-        return information, jnp.where(jnp.any(finite), rms, 1.0)
+        return information, jnp.sqrt(jnp.mean(columns**2, axis=1))
 
     return jax.jit(program)
 

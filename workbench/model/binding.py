@@ -161,18 +161,25 @@ class Arguments:
 
     @classmethod
     def split(
-        cls, kwargs: Mapping[str, Any], form: Form = "traced", *, floats: bool = False
+        cls,
+        kwargs: Mapping[str, Any],
+        form: Form = "traced",
+        *,
+        floats: bool = False,
+        known: Mapping[str, jax.Array] | None = None,
     ) -> Arguments:
         """Part keyword arguments (nested dicts and lists allowed) into arrays and the rest.
 
-        ``floats`` says whether Python's floats count as arrays without axes.
+        ``floats`` says whether Python's floats count as arrays without axes; ``known`` are the
+        arrays of an earlier split of the same arguments, which are not copied again.
         """
+        known = known or {}
         flat, treedef = jax.tree_util.tree_flatten_with_path(dict(kwargs))
         arrays, leaves = {}, []
         for path, leaf in flat:
             if _is_array(leaf) or (floats and isinstance(leaf, float)):
                 name = f"{path[0].key}{jax.tree_util.keystr(path[1:])}"
-                arrays[name] = _shared(leaf)
+                arrays[name] = known[name] if name in known else _shared(leaf)
                 value, scalar = np.asarray(leaf), isinstance(leaf, float)
                 leaves.append(_Slot(name=name, key=path[0].key, value=value, scalar=scalar))
             else:

@@ -31,7 +31,7 @@ from workbench.model.evaluation import (
     evaluate,
     family,
     floating_parameters,
-    parameter_weights,
+    leaf_curvatures,
     support_bounds,
     unmasked,
 )
@@ -232,9 +232,9 @@ class Density:
         """
         found = self.evaluate(z, arrays)
         return _flat(
-            x
+            -x.curvature
             for n in self.names("observed")
-            for x in parameter_weights(found.distributions[n], found.observations[n])
+            for x in leaf_curvatures(found.distributions[n], found.observations[n], found.scales[n])
         )
 
     @property

@@ -35,10 +35,11 @@ class Evaluation(NamedTuple):
         The distribution of each sample site.
     observations : dict of str to jax.Array
         Values of the observed sites.
+    scales : dict
+        What the log density of each sample site is multiplied by (weights of rows); ``None``
+        where nothing.
     supports : dict
         The support of each latent site.
-    weights : dict
-        What ``numpyro.handlers.scale`` multiplies each site's log density by (``None``: nothing).
     """
 
     values: dict[str, jax.Array]
@@ -46,8 +47,8 @@ class Evaluation(NamedTuple):
     log_jacobian: dict[str, jax.Array]
     distributions: dict[str, Any]
     observations: dict[str, jax.Array]
+    scales: dict[str, Any]
     supports: dict[str, Any]
-    weights: dict[str, Any]
 
 
 def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluation:
@@ -79,13 +80,12 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
     seeded = handlers.seed(fn, 0)  # only for sites that ask for a key; latents are substituted
     placed = handlers.substitute(seeded, substitute_fn=partial(_place, z))
     log_probs, trace = compute_log_probs(placed, (), dict(kwargs), {}, sum_log_prob=False)
-    values, log_jacobian, distributions, observations, supports = {}, {}, {}, {}, {}
-    weights = {}
+    values, log_jacobian, distributions, observations, scales, supports = {}, {}, {}, {}, {}, {}
     for name, site in trace.items():
         if site["type"] not in ("sample", "param", "deterministic"):
             continue
         if site["type"] == "sample":
-            distributions[name], weights[name] = site["fn"], site["scale"]
+            distributions[name], scales[name] = site["fn"], site["scale"]
         if site["type"] == "sample" and site["is_observed"]:
             observations[name] = site["value"]
         else:
@@ -94,7 +94,7 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
             supports[name] = support_of(site)
             log_jacobian[name] = _log_jacobian(biject_to(supports[name]), z[name], values[name])
     return Evaluation(
-        values, log_probs, log_jacobian, distributions, observations, supports, weights
+        values, log_probs, log_jacobian, distributions, observations, scales, supports
     )
 
 
@@ -128,7 +128,7 @@ def elements(found: Evaluation, name: str) -> jax.Array:
     while type(fn).__name__ == "Independent":
         fn = fn.base_dist
     value = found.values[name] if name in found.values else found.observations[name]
-    weight = found.weights[name]
+    weight = found.scales[name]
     return fn.log_prob(value) if weight is None else weight * fn.log_prob(value)
 
 
@@ -218,34 +218,62 @@ def floating_parameters(fn: Any) -> list[jax.Array]:
     return [jnp.asarray(x) for x in leaves if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
 
 
-def parameter_weights(fn: Any, value: jax.Array) -> list[jax.Array]:
-    """Minus the second derivative of the log density in each floating-point parameter.
+class LeafCurvature(NamedTuple):
+    """A floating-point parameter of a distribution, and how the log density bends in it.
 
-    Elementwise, so that off-diagonal terms of a multivariate distribution are left out: a scale
-    for coordinates, not an information.
+    Attributes
+    ----------
+    leaf : Any
+        The parameter, as the distribution holds it.
+    curvature : jax.Array
+        Second derivative of the summed log density in each element, of its shape; elementwise,
+        so that off-diagonal terms of a multivariate distribution are left out.
+    """
+
+    leaf: Any
+    curvature: jax.Array
+
+
+def leaf_curvatures(fn: Any, value: jax.Array, scale: Any = None) -> list[LeafCurvature]:
+    """Second derivatives of a log density in each of a distribution's :func:`floating_parameters`.
+
+    Parameters
+    ----------
+    fn : numpyro.distributions.Distribution
+        The distribution of the site.
+    value : jax.Array
+        What was observed.
+    scale : array_like, optional
+        Weights of the log density's elements.
+
+    Returns
+    -------
+    list of LeafCurvature
+        In the order of :func:`floating_parameters`.
 
     Examples
     --------
     A count of 6 at rate 2 has observed information 6 / 2**2:
 
     >>> import numpyro.distributions as dist
-    >>> [float(x) for x in parameter_weights(dist.Poisson(2.0), jnp.asarray(6))]
-    [1.5]
+    >>> (rate,) = leaf_curvatures(dist.Poisson(2.0), jnp.asarray(6))
+    >>> rate.leaf, float(rate.curvature)
+    (2.0, -1.5)
     """
     leaves, treedef = jax.tree_util.tree_flatten(fn)
-    weights = []
+    found = []
     for i, leaf in enumerate(leaves):
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
             continue
 
         def log_likelihood(x: jax.Array, i: int = i) -> jax.Array:
             other = treedef.unflatten([*leaves[:i], x, *leaves[i + 1 :]])
-            return jnp.sum(other.log_prob(value))
+            return jnp.sum(other.log_prob(value) * (1.0 if scale is None else scale))
 
         x = jnp.asarray(leaf)
         curvature = jax.jvp(jax.grad(log_likelihood), (x,), (jnp.ones_like(x),))[1]
-        weights.append(-curvature)
-    return weights
+        found.append(LeafCurvature(leaf, curvature))
+    return found
 
 
 def unmasked(fn: Any, shape: tuple[int, ...]) -> jax.Array | None:

@@ -122,8 +122,8 @@ def _trace(model: Model, kwargs: Mapping[str, Any]) -> tuple[Arguments, list[Tra
                 f"traced ({first_line(second)}): control flow over sites needs "
                 "numpyro.contrib.control_flow"
             ) from second
-    varying = [Arguments.split(kwargs, floats=floats) for floats in (True, False)]
-    for arguments in varying if varying[0].floats else varying[1:]:
+    measured = Arguments.split(kwargs, floats=True, known=constant.arrays)
+    for arguments in [measured, constant.formed("traced")] if measured.floats else [measured]:
         try:
             trace_at_centre(model.name, model.fn, arguments.join, arguments.arrays)
         except (*NEEDS_VALUES, TypeError, AttributeError):

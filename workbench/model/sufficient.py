@@ -136,7 +136,7 @@ def trace_joint(density: Density) -> TracedJoint:
         for n, x in found.log_probs.items():
             parts[f"site {n}"] = jnp.sum(x)
         for n in normal:
-            fn, weight = bare(found.distributions[n]), found.weights[n]
+            fn, weight = bare(found.distributions[n]), found.scales[n]
             value = jnp.asarray(found.observations[n], dtype=float)
             parts[f"rows {n}"] = (fn.loc, fn.scale, value, 1.0 if weight is None else weight)
         return parts

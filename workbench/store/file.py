@@ -196,7 +196,7 @@ def _fit_record(fit: ModeFit | DrawsFit) -> dict[str, Any]:
     record: dict[str, Any] = {
         f.name: getattr(fit, f.name) for f in fields(fit) if f.name not in left
     }
-    record |= {"status": fit.status.name, "provenance": vars(fit.provenance)}
+    record |= {"status": fit.status.name, "provenance": fit.provenance.record()}
     if isinstance(fit, DrawsFit):
         return {**record, "absent": dict(fit.absent)}
     terms = {k: float(v) for k, v in fit.log_terms._asdict().items()}
@@ -264,7 +264,7 @@ def _fit(record: Mapping[str, Any], groups: Mapping[str, xr.Dataset]) -> ModeFit
     common: dict[str, Any] = {
         **record,
         "status": Status[record["status"]],
-        "provenance": Provenance(**record["provenance"]),
+        "provenance": Provenance.from_record(record["provenance"]),
         "density": None,
     }
     if record["method"] == "NUTS":
