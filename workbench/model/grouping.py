@@ -142,8 +142,9 @@ def sightings(
     for k, kind in enumerate(kinds):
         seeds[k][:, kind] = first[kind], first[kind] * np.arange(kind.size), second[kind]
 
+    bound = terms if isinstance(terms, Partial) else Partial(terms)  # a nested one holds constants
     with jax.ensure_compile_time_eval():  # also while another program is traced
-        made = np.asarray(_products(Partial(terms), u, seeds.reshape(-1, q)))
+        made = np.asarray(_products(bound, u, seeds.reshape(-1, q)))
     found: list[Sightings | None] = []
     for kind, (plain, placed, other) in zip(kinds, made.reshape(len(kinds), 3, -1), strict=True):
         seen = np.flatnonzero((plain != 0.0) | (other != 0.0))
