@@ -9,9 +9,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import workbench as wb
-from scipy.integrate import solve_ivp
 
 from .cases import load_case, names
 from .models_posteriordb import CASES
