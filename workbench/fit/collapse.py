@@ -179,7 +179,7 @@ def collapse_normal(density: Density, *, always: bool = False) -> Collapsed | No
     --------
     >>> from models.eight_schools import MODEL
     >>> import workbench as wb
-    >>> found = collapse_normal(read_density(MODEL, wb.load_dataset("eight_schools")))
+    >>> found = collapse_normal(wb.read_density(MODEL, wb.load_dataset("eight_schools")))
     >>> found.sites, found.target.z_labels
     (('mu', 'eta'), ('log(tau)',))
     """
