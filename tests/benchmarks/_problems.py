@@ -18,6 +18,8 @@ class Problem:
 
     Attributes
     ----------
+    name : str
+        Its letter.
     title : str
         What it is.
     fn : callable
@@ -26,6 +28,7 @@ class Problem:
         Its arguments.
     """
 
+    name: str
     title: str
     fn: Callable[..., None]
     data: dict[str, Any]
@@ -83,29 +86,29 @@ def problem(name: str) -> Problem:
     rng = np.random.default_rng(1)
     if name == "a":
         x, y = _standard("diabetes")
-        return _make("linear, diabetes 442 x 10", linear, x=x, y=(y - y.mean()) / y.std())
+        return _make(name, "linear, diabetes 442 x 10", linear, x=x, y=(y - y.mean()) / y.std())
     if name == "b":
         x, y = _standard("breast_cancer")
-        return _make(f"logistic, breast cancer {len(x)} x {x.shape[1]}", logistic, x=x, y=y)
+        return _make(name, f"logistic, breast cancer {len(x)} x {x.shape[1]}", logistic, x=x, y=y)
     if name == "c":
         x = rng.normal(size=(1000, 5))
         y = rng.poisson(np.exp(0.5 + x @ np.linspace(-0.3, 0.3, 5)))
-        return _make("Poisson, simulated 1000 x 5", poisson, x=x, y=y)
+        return _make(name, "Poisson, simulated 1000 x 5", poisson, x=x, y=y)
     if name == "d":
         sd = np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
         y = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
-        return _make("eight schools, non-centred", schools, sd=sd, y=y)
+        return _make(name, "eight schools, non-centred", schools, sd=sd, y=y)
     if name == "e":
         group = np.sort(rng.integers(0, 85, size=919))
         x, a = rng.binomial(1, 0.2, size=919), 1.5 + 0.3 * rng.normal(size=85)
         y = a[group] - 0.7 * x + 0.75 * rng.normal(size=919)
         title = "varying intercepts, simulated 919 rows in 85 groups"
-        return _make(title, intercepts, x=x.astype(float), group=group, y=y)
+        return _make(name, title, intercepts, x=x.astype(float), group=group, y=y)
     rows = {"g": 100_000, "h": 1_000_000}[name]
     x = rng.normal(size=(rows, 20))
     y = rng.binomial(1, 1 / (1 + np.exp(-(x @ np.linspace(-0.5, 0.5, 20)))))
-    return _make(f"logistic, simulated {rows} x 20", logistic, x=x, y=y.astype(float))
+    return _make(name, f"logistic, simulated {rows} x 20", logistic, x=x, y=y.astype(float))
 
 
-def _make(title: str, fn: Callable[..., None], **data: Any) -> Problem:
-    return Problem(title=title, fn=fn, data=data)
+def _make(name: str, title: str, fn: Callable[..., None], **data: Any) -> Problem:
+    return Problem(name=name, title=title, fn=fn, data=data)

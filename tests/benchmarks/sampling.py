@@ -5,14 +5,14 @@ fits twice: the first fit is *cold* (a new process, with what the compilation ca
 holds; imports are counted apart), the second, with another seed, is *warm*. Judged by the
 smallest tail effective sample size of any parameter for each second. ``stock`` is NumPyro's own
 ``MCMC`` with the persistent compilation cache and 1000 + 1000 steps; ``ours`` has its defaults;
-both have 4 chains. BlackJAX is a peer where it is installed, and named where it is not;
-nutpie, PyMC and Stan have no runner here.
+both have 4 chains. The peers BlackJAX, nutpie, PyMC and Stan (pystan) run where they are installed:
+in this environment, or in one of their own that ``--peers PYTHON`` names; a missing one is named
+below the table.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import resource
@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks import _peers
 from tests.benchmarks._problems import Problem, problem
-
-PEERS = {"blackjax": "BlackJAX"}  # by the module to import
 
 
 def main(argv: list[str]) -> int:
@@ -35,6 +34,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--problems", default="abcde")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--samplers", default=",".join(SAMPLERS))
+    parser.add_argument("--peers", default=sys.executable, help="Python that has the peers")
     parser.add_argument("--measure", nargs=3, metavar=("SAMPLER", "PROBLEM", "SEED"))
     options = parser.parse_args(argv)
     if options.measure:
@@ -42,8 +42,8 @@ def main(argv: list[str]) -> int:
         print(json.dumps(measure(sampler, name, int(seed))))
         return 0
     samplers = options.samplers.split(",")
-    missing = [n for m, n in PEERS.items() if m in samplers and not importlib.util.find_spec(m)]
-    samplers = [s for s in samplers if PEERS.get(s) not in missing]
+    missing = [s for s in samplers if s in _peers.MODULES and not _has(options.peers, s)]
+    samplers = [s for s in samplers if s not in missing]
     head = ("problem", "sampler", "cold s", "warm s", "tail ESS", "bulk ESS", "tail ESS/s", "MB")
     print(("{:<52} {:<9}" + " {:>10}" * 6 + "   load").format(*head))
     for name in options.problems:
@@ -52,7 +52,8 @@ def main(argv: list[str]) -> int:
         for seed in range(options.seeds):
             for sampler in samplers if seed % 2 == 0 else samplers[::-1]:
                 load.append(os.getloadavg()[0])
-                found[sampler].append(_in_a_process(sampler, name, seed))
+                python = options.peers if sampler in _peers.MODULES else sys.executable
+                found[sampler].append(_in_a_process(python, sampler, name, seed))
         title = f"{name}: {problem(name).title}"
         for sampler, runs in found.items():
             middle = {k: float(np.median([r[k] for r in runs])) for k in runs[0]}
@@ -64,13 +65,20 @@ def main(argv: list[str]) -> int:
                 flush=True,
             )
     if missing:
-        print(f"not installed, so not compared: {', '.join(missing)}")
+        names = ", ".join(_peers.MODULES[s] for s in missing)
+        print(f"not installed, so not compared: {names}")
     return 0
 
 
-def _in_a_process(sampler: str, name: str, seed: int) -> dict[str, float]:
+def _has(python: str, module: str) -> bool:
+    """Whether a Python has a module."""
+    word = f"import importlib.util as u; raise SystemExit(u.find_spec({module!r}) is None)"
+    return subprocess.run([python, "-c", word], check=False).returncode == 0
+
+
+def _in_a_process(python: str, sampler: str, name: str, seed: int) -> dict[str, float]:
     words = ["-m", "tests.benchmarks", "sampling", "--measure", sampler, name, str(seed)]
-    out = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
+    out = subprocess.run([python, *words], check=True, capture_output=True, text=True)
     return json.loads(out.stdout.splitlines()[-1])
 
 
@@ -175,4 +183,7 @@ SAMPLERS: dict[str, Callable[[Problem, int], dict[str, np.ndarray]]] = {
     "ours": ours,
     "stock": stock,
     "blackjax": blackjax,
+    "nutpie": _peers.nutpie,
+    "pymc": _peers.pymc,
+    "stan": _peers.stan,
 }

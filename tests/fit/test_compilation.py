@@ -178,7 +178,7 @@ def test_forms_of_programs() -> None:
         "affine": Form.AFFINE,
         "exponential": Form.EXPONENTIAL,
         "constant": Form.CONSTANT,
-        "product": Form.OTHER,
+        "product": Form.QUADRATIC,
         "quotient": Form.OTHER,
         "sum of exponentials": Form.OTHER,
     }

@@ -11,6 +11,7 @@ import numpy as np
 from workbench.errors import DataError
 
 _RESERVED_DIMS = frozenset({"group", "chain", "draw"})
+_ALIGNED = 64  # bytes
 
 
 def as_input(name: str, given: Any) -> Any:
@@ -71,19 +72,38 @@ def as_observed(name: str, given: Any) -> np.ndarray:
 
 def _array(name: str, given: Any) -> np.ndarray:
     try:
-        array = np.array(given)
+        array = np.asarray(given)
     except ValueError as error:
         raise DataError(f"'{name}' has rows of different lengths; expected an array") from error
-    kinds = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float64, "U": array.dtype}
+    kinds = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": _floating(array), "U": array.dtype}
     if array.dtype.kind not in kinds:
         raise DataError(
             f"'{name}' is of type {type(given).__name__} ({array.dtype}); expected numbers"
         )
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise DataError(f"'{name}' holds {array.max()}, beyond the range of int64")
-    array = array.astype(kinds[array.dtype.kind], copy=False)
-    array.setflags(write=False)
-    return array
+    return _own(array, kinds[array.dtype.kind])
+
+
+def _own(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """A read-only copy, aligned so that JAX can share its memory."""
+    dtype = np.dtype(dtype)
+    size = array.size * dtype.itemsize
+    memory = np.empty(size + _ALIGNED, dtype=np.uint8)
+    start = -memory.ctypes.data % _ALIGNED
+    made = memory[start : start + size].view(dtype).reshape(array.shape)
+    np.copyto(made, array, casting="unsafe")
+    made.setflags(write=False)
+    return made
+
+
+def _floating(array: np.ndarray) -> Any:
+    """float64, except that float32 stays what it is in a run in float32."""
+    if array.dtype != np.float32:
+        return np.float64
+    import jax
+
+    return np.float64 if jax.config.jax_enable_x64 else np.float32  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @lru_cache(maxsize=8)

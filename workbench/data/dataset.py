@@ -31,7 +31,8 @@ class Dataset:
     name : str
         A short name.
     inputs : Mapping of str to array or plain Python value
-        What the model is given. Numeric arrays are float64 or int64 and read-only.
+        What the model is given. Numeric arrays are float64 or int64 and read-only; float32 stays
+        in a run in float32 (``JAX_ENABLE_X64=0``).
     observed : Mapping of str to array
         What the model explains. ``nan`` marks a value that is missing and that the model masks.
     coords : Mapping of str to sequence

@@ -118,7 +118,7 @@ class Coordinates:
         )
 
 
-def choose_coordinates(density: Density, laplace: ModeFit) -> Coordinates:
+def choose_coordinates(density: Density, laplace: ModeFit, *, whiten: bool = True) -> Coordinates:
     """Whiten by the Laplace approximation where it is a safe guide.
 
     Parameters
@@ -127,6 +127,8 @@ def choose_coordinates(density: Density, laplace: ModeFit) -> Coordinates:
         The model at its data.
     laplace : ModeFit
         Its Laplace fit.
+    whiten : bool
+        Whether whitening is allowed.
 
     Returns
     -------
@@ -147,6 +149,9 @@ def choose_coordinates(density: Density, laplace: ModeFit) -> Coordinates:
     safe = pareto_k < GATE
     if len(places) > 1:
         said = f"the starts found {len(places)} modes; {said}"
+        safe = False
+    if not whiten:
+        said = f"a hierarchy is not whitened; {said}"
         safe = False
     found = Coordinates(
         centre=laplace.z,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from workbench.fit.checkpoint import Keeper, Saved, identity_of, read_own
 from workbench.fit.compilation import keep_compiled_programs
 from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_starts_of_chains
 from workbench.fit.draws import DrawsFit
+from workbench.fit.hierarchy import Effects, change_of_effects
 from workbench.fit.kernel import CHUNK, Target, adaptation_clock, chain_programs
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_laplace
@@ -28,7 +29,7 @@ from workbench.fit.tree import estimand_table, stacked
 from workbench.model import Density, Model, read_density
 
 _WARMUP, _WARMUP_WHITENED = 1000, 100  # by default
-_ACCEPT, _ACCEPT_WHITENED = 0.8, 0.65
+_ACCEPT, _ACCEPT_WHITENED, _ACCEPT_HIERARCHY = 0.8, 0.65, 0.95
 _SAMPLES, _DOUBLINGS = 1000, 10
 _DIVERGENT = 0.005  # share of the transitions
 
@@ -47,6 +48,7 @@ def fit_nuts(
     until: Mapping[str, float] | None = None,
     max_samples: int = 20_000,
     laplace: ModeFit | None = None,
+    effects: Effects = "auto",
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Keeper | None = None,
 ) -> DrawsFit:
@@ -71,7 +73,8 @@ def fit_nuts(
         ``parallel`` (threads, the default on a CPU), ``sequential`` or ``vectorized`` (one
         program, the default on a GPU).
     target_accept_prob : float, optional
-        Acceptance the step size is adapted to: by default 0.8, or 0.65 where whitened.
+        Acceptance the step size is adapted to: by default 0.8, or 0.65 where whitened, or 0.95
+        where effects are sampled with a learnt amount of centring.
     max_tree_depth : int, optional
         As in NumPyro: by default 10, or fewer where the coordinates are whitened, whose orbits
         are short (:mod:`workbench.fit.coordinates`).
@@ -81,6 +84,10 @@ def fit_nuts(
         With ``until``, the most draws of a chain.
     laplace : ModeFit, optional
         A Laplace fit of the same density, which guides the coordinates; fitted when not given.
+    effects : str
+        What is done with effects of groups (:mod:`workbench.fit.hierarchy`): ``auto``;
+        ``integrated`` out where they are normal given the rest, and drawn afterwards;
+        ``recentred``, sampled with an amount of centring learnt from the data; ``as written``.
     progress : callable, optional
         Called with a :class:`~workbench.fit.sampler.Progress` after every chunk of steps.
     checkpoint : Checkpoint, optional
@@ -94,8 +101,8 @@ def fit_nuts(
     Raises
     ------
     FitError
-        When a number of draws is not positive, no start has a finite density, or the checkpoint
-        is of another run.
+        When a number of draws is not positive, no start has a finite density, the checkpoint is
+        of another run, or the effects are none that can be treated as asked.
 
     Notes
     -----
@@ -133,7 +140,9 @@ def fit_nuts(
     keep_compiled_programs()
     method = chain_method or ("parallel" if jax.default_backend() == "cpu" else "vectorized")
     keys = jax.random.split(jax.random.key(seed), 5)
+    drawn = jax.random.fold_in(keys[2], num_chains)  # of what is integrated out
     asked = {
+        "effects": effects,
         "num_warmup": num_warmup,
         "num_chains": num_chains,
         "chain_method": method,
@@ -143,9 +152,10 @@ def fit_nuts(
     identity = identity_of(density, {"seed": seed, **asked})
 
     def begin(coordinates: Coordinates) -> tuple[_Plan, Sampler]:
-        plan = _Plan.of(coordinates, num_warmup, target_accept_prob, max_tree_depth)
+        accept = target_accept_prob or (None if whiten else _ACCEPT_HIERARCHY)
+        plan = _Plan.of(coordinates, num_warmup, accept, max_tree_depth)
         programs = chain_programs(
-            density,
+            target,
             plan.max_tree_depth,
             coordinates.whitened,
             num_chains if method == "vectorized" else 0,
@@ -154,9 +164,9 @@ def fit_nuts(
         return plan, Sampler(
             programs,
             keys=jax.random.split(keys[2], num_chains),
-            starts=draw_starts_of_chains(density, coordinates, keys[1], num_chains),
+            starts=draw_starts_of_chains(target, coordinates, keys[1], num_chains),
             target=Target(
-                arrays=density.arrays,
+                arrays=target.arrays,
                 centre=jnp.asarray(coordinates.centre),
                 scale=jnp.asarray(coordinates.scale),
                 accept=jnp.asarray(plan.accept, dtype=float),
@@ -169,12 +179,16 @@ def fit_nuts(
 
     with stopwatch() as seconds:
         saved = None if checkpoint is None else read_own(checkpoint, identity)
+        change = change_of_effects(density, effects, seed=seed)
+        target = density if change is None else change.target
+        whiten = change is None or change.whiten
         if saved is None:
-            guide = laplace if laplace is not None else fit_laplace(density, seed=seed)
-            coordinates = choose_coordinates(density, guide)
+            guide = laplace if change is None else None
+            guide = guide or fit_laplace(target, seed=seed)
+            coordinates = choose_coordinates(target, guide, whiten=whiten)
         else:
             coordinates = Coordinates.from_arrays(saved.arrays)
-        moments = moments_of(density, coordinates.centre)
+        moments = moments_of(target, coordinates.centre)
         plan, sampler = begin(coordinates)
         if saved is not None:
             sampler.restore(saved.arrays)
@@ -199,7 +213,10 @@ def fit_nuts(
                     f"whitened coordinates; {coordinates.verdict.removeprefix('whitened: ')}"
                 )
                 plan, sampler = begin(coordinates)
-        chains, quantities = _draw(density, sampler, num, goal, max_samples, save)
+        chains, quantities = _draw(
+            lambda z: z if change is None else change.expand(z, drawn),
+            density, sampler, num, goal, max_samples, save,
+        )  # fmt: skip
         save(now=True)
         elapsed = seconds()
     table, draws = estimand_table(density, quantities.estimands)
@@ -213,6 +230,7 @@ def fit_nuts(
         "most_doublings": plan.max_tree_depth,
         "adapted": "step size" if plan.alone else "step size and mass matrix",
         "coordinates": coordinates.verdict,
+        "hierarchy": "as written" if change is None else change.verdict,
         "likelihood": "by row" if moments is None else "by sufficient statistics of the rows",
         "laplace_pareto_k": coordinates.pareto_k,
         "until": None if until is None else dict(until),
@@ -265,6 +283,7 @@ class _Plan:
 
 
 def _draw(
+    complete: Callable[[np.ndarray], np.ndarray],
     density: Density,
     sampler: Sampler,
     num_samples: int,
@@ -278,6 +297,7 @@ def _draw(
         num, most = min(goal.first(sampler.num_chains), max_samples), max_samples
     while True:
         chains = sampler.advance(num, most=most, after_chunk=after_chunk)
+        chains = replace(chains, z=complete(chains.z))
         quantities = evaluate_draws(density, chains.z)
         if goal is None or chains.interrupted or num == most:
             return chains, quantities

@@ -35,8 +35,13 @@ from workbench.fit.derivatives import (
 )
 from workbench.model import Density
 from workbench.model.density import Latent
-from workbench.model.evaluation import Evaluation
-from workbench.model.grouping import Groups, groups_of_hessian, groups_of_terms
+from workbench.model.evaluation import Evaluation, elements
+from workbench.model.grouping import (
+    Groups,
+    groups_of_hessian,
+    groups_of_terms,
+    kinds_of_shape,
+)
 from workbench.model.marginal import Marginal
 from workbench.model.quadrature import checked_groups, laplace_correction
 
@@ -152,7 +157,7 @@ class Objective:
     def terms(self, theta: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
         """Every term of the joint density that can hold an effect, in one flat vector."""
         found = self.density.evaluate(self.place(theta, u), arrays)
-        parts = list(found.log_probs.values())
+        parts = [elements(found, name) for name in found.log_probs]
         z = self.density.unflatten(self.place(theta, u))
         for name in self.density.names("random effect"):
             transform, value = biject_to(found.supports[name]), found.values[name]
@@ -279,11 +284,9 @@ def _groups(density: Density, fixed: tuple[str, ...]) -> Groups:
 
 
 def _kinds(latents: Sequence[Latent]) -> list[np.ndarray]:
-    """Positions of the effects of each kind: those that differ along a site's longest axis."""
-    kinds, start = [], 0
-    for x in latents:
-        size = int(np.prod(x.shape, dtype=int))
-        at = start + np.arange(size).reshape(x.shape or (1,))
-        kinds += list(np.moveaxis(at, int(np.argmax(at.shape)), -1).reshape(-1, max(at.shape)))
-        start += size
-    return kinds
+    """Positions of the effects of each kind, for each site."""
+    ends = np.cumsum([x.stop - x.start for x in latents])
+    starts = ends - [x.stop - x.start for x in latents]
+    return [
+        k for x, a in zip(latents, starts, strict=True) for k in kinds_of_shape(x.shape, int(a))
+    ]

@@ -179,7 +179,7 @@ class Arguments:
         for path, leaf in flat:
             if _is_array(leaf) or (floats and isinstance(leaf, float)):
                 name = f"{path[0].key}{jax.tree_util.keystr(path[1:])}"
-                arrays[name] = known[name] if name in known else jnp.asarray(leaf)
+                arrays[name] = known[name] if name in known else _shared(leaf)
                 value, scalar = np.asarray(leaf), isinstance(leaf, float)
                 leaves.append(_Slot(name=name, key=path[0].key, value=value, scalar=scalar))
             else:
@@ -240,6 +240,12 @@ class _Slot:
     key: str
     value: Any  # an array; None where only its shape is known
     scalar: bool  # given as a float
+
+
+def _shared(leaf: Any) -> jax.Array:
+    """An array of JAX's, in the memory of a NumPy array that nobody can change where it can be."""
+    fixed = isinstance(leaf, np.ndarray) and not leaf.flags.writeable
+    return jax.device_put(leaf) if fixed else jnp.asarray(leaf)
 
 
 def _is_array(leaf: Any) -> bool:

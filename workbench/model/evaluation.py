@@ -36,7 +36,7 @@ class Evaluation(NamedTuple):
     observations : dict of str to jax.Array
         Values of the observed sites.
     scales : dict
-        What the log density of each observed site is multiplied by (weights of rows); ``None``
+        What the log density of each sample site is multiplied by (weights of rows); ``None``
         where nothing.
     supports : dict
         The support of each latent site.
@@ -85,9 +85,9 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
         if site["type"] not in ("sample", "param", "deterministic"):
             continue
         if site["type"] == "sample":
-            distributions[name] = site["fn"]
+            distributions[name], scales[name] = site["fn"], site["scale"]
         if site["type"] == "sample" and site["is_observed"]:
-            observations[name], scales[name] = site["value"], site["scale"]
+            observations[name] = site["value"]
         else:
             values[name] = site["value"]
         if name in z:
@@ -96,6 +96,40 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
     return Evaluation(
         values, log_probs, log_jacobian, distributions, observations, scales, supports
     )
+
+
+def elements(found: Evaluation, name: str) -> jax.Array:
+    """Log density of a site, the independent elements of one event apart.
+
+    Parameters
+    ----------
+    found : Evaluation
+        One trace.
+    name : str
+        A sample site, or a ``numpyro.param`` site with its entry in ``log_probs``.
+
+    Returns
+    -------
+    jax.Array
+        Its sum is that of ``found.log_probs[name]``.
+
+    Examples
+    --------
+    >>> import numpyro, numpyro.distributions as dist
+    >>> def pair():
+    ...     numpyro.sample("x", dist.Normal(0, 1).expand([2]).to_event(1))
+    >>> found = evaluate(pair, {}, {"x": jnp.zeros(2)})
+    >>> found.log_probs["x"].shape, elements(found, "x").shape
+    ((), (2,))
+    """
+    fn: Any = found.distributions.get(name)
+    if type(fn).__name__ != "Independent":
+        return found.log_probs[name]
+    while type(fn).__name__ == "Independent":
+        fn = fn.base_dist
+    value = found.values[name] if name in found.values else found.observations[name]
+    weight = found.scales[name]
+    return fn.log_prob(value) if weight is None else weight * fn.log_prob(value)
 
 
 def _place(z: Z, site: Mapping[str, Any]) -> jax.Array | None:

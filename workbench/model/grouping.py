@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax import lax
+from jax.tree_util import Partial
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -65,7 +66,8 @@ def groups_of_terms(
     Parameters
     ----------
     terms : callable
-        ``terms(u)``: the terms whose sum is the log joint density, shape (K,).
+        ``terms(u)``: the terms whose sum is the log joint density, shape (K,). Large arrays that
+        it reads are better bound by ``jax.tree_util.Partial``.
     u : jax.Array
         A generic point, shape (q,).
     kinds : sequence of numpy.ndarray
@@ -87,6 +89,52 @@ def groups_of_terms(
     >>> groups.blocks.tolist(), groups.of_term.tolist()
     ([[0, 2], [1, 3]], [0, 1, 1])
     """
+    found = sightings(terms, u, kinds)
+    if any(seen is None for seen in found):
+        return None
+    return groups_of_sightings([seen for seen in found if seen is not None], u.size)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sightings:
+    """Which effect of one kind each term sees.
+
+    Attributes
+    ----------
+    term, effect : numpy.ndarray
+        Positions of the terms that see an effect, and of the effects that they see.
+    num_terms : int
+        Number of terms K.
+    """
+
+    term: np.ndarray
+    effect: np.ndarray
+    num_terms: int
+
+
+def sightings(
+    terms: Callable[[jax.Array], jax.Array], u: jax.Array, kinds: Sequence[np.ndarray]
+) -> list[Sightings | None]:
+    """Which effect each term sees, for each kind of effects.
+
+    Parameters
+    ----------
+    terms, u, kinds
+        As in :func:`groups_of_terms`.
+
+    Returns
+    -------
+    list of Sightings or None
+        ``None`` for a kind of which a term sees several.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> f = lambda u: jnp.array([u[0], u[1], u[0] + u[1]])[:2]
+    >>> (seen,) = sightings(f, jnp.ones(2), [np.arange(2)])
+    >>> seen.term.tolist(), seen.effect.tolist()
+    ([0, 1], [0, 1])
+    """
     q = u.size
     rng = np.random.default_rng(0)
     first, second = rng.uniform(1.0, 2.0, size=(2, q))
@@ -94,32 +142,66 @@ def groups_of_terms(
     for k, kind in enumerate(kinds):
         seeds[k][:, kind] = first[kind], first[kind] * np.arange(kind.size), second[kind]
 
-    def products(seeds: jax.Array) -> jax.Array:
-        return jax.vmap(jax.linearize(terms, u)[1])(seeds)
-
-    found = _evaluate(products, seeds.reshape(-1, q))
-    plain, placed, other = np.moveaxis(found.reshape(len(kinds), 3, -1), 1, 0)  # (kinds, K) each
-    rows, members = [], []
-    for k, kind in enumerate(kinds):
-        seen = np.flatnonzero((plain[k] != 0.0) | (other[k] != 0.0))
-        if not (np.isfinite(found[3 * k : 3 * k + 3]).all() and plain[k][seen].all()):
-            return None
-        at = np.rint(placed[k][seen] / plain[k][seen])
+    bound = terms if isinstance(terms, Partial) else Partial(terms)  # a nested one holds constants
+    with jax.ensure_compile_time_eval():  # also while another program is traced
+        made = np.asarray(_products(bound, u, seeds.reshape(-1, q)))
+    found: list[Sightings | None] = []
+    for kind, (plain, placed, other) in zip(kinds, made.reshape(len(kinds), 3, -1), strict=True):
+        seen = np.flatnonzero((plain != 0.0) | (other != 0.0))
+        if not (np.isfinite([plain, placed, other]).all() and plain[seen].all()):
+            found.append(None)
+            continue
+        at = np.rint(placed[seen] / plain[seen])
         at = kind[np.clip(at, 0, kind.size - 1).astype(int)]
-        expected = plain[k][seen] / first[at] * second[at]
-        if (np.abs(other[k][seen] - expected) > 1e-9 * np.abs(expected)).any():
-            return None
-        rows.append(seen)
-        members.append(at)
-    row, member = np.concatenate(rows), np.concatenate(members)
-    size = q + plain.shape[1]  # a graph of effects and terms
+        expected = plain[seen] / first[at] * second[at]
+        several = (np.abs(other[seen] - expected) > 1e-9 * np.abs(expected)).any()
+        found.append(None if several else Sightings(term=seen, effect=at, num_terms=plain.size))
+    return found
+
+
+@jax.jit
+def _products(terms: Callable[..., jax.Array], u: jax.Array, seeds: jax.Array) -> jax.Array:
+    """Products of the terms' Jacobian; the arrays of a Partial are arguments, not constants."""
+    return jax.vmap(jax.linearize(terms, u)[1])(seeds)
+
+
+def groups_of_sightings(found: Sequence[Sightings], q: int) -> Groups:
+    """Groups of q effects, from which effect of each kind each term sees."""
+    row = np.concatenate([seen.term for seen in found])
+    member = np.concatenate([seen.effect for seen in found])
+    num_terms = found[0].num_terms
+    size = q + num_terms  # a graph of effects and terms
     graph = coo_array((np.ones(row.size), (member, q + row)), shape=(size, size))
     label = connected_components(graph, directed=False)[1]
     _, first_member, number = np.unique(label[:q], return_index=True, return_inverse=True)
     number = np.argsort(np.argsort(first_member))[number]  # in order of the first member
-    of_term = np.full(plain.shape[1], -1)
+    of_term = np.full(num_terms, -1)
     of_term[row] = number[member]
     return Groups(blocks=_as_blocks(number), of_term=of_term)
+
+
+def kinds_of_shape(shape: Sequence[int], start: int = 0) -> list[np.ndarray]:
+    """Positions of the effects of each kind in a site: those along its longest axis.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the site.
+    start : int
+        Position of its first element.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        All of one length.
+
+    Examples
+    --------
+    >>> [kind.tolist() for kind in kinds_of_shape((3, 2))]
+    [[0, 2, 4], [1, 3, 5]]
+    """
+    at = start + np.arange(int(np.prod(shape, dtype=int))).reshape(tuple(shape) or (1,))
+    return list(np.moveaxis(at, int(np.argmax(at.shape)), -1).reshape(-1, max(at.shape)))
 
 
 def groups_of_hessian(log_joint: Callable[[jax.Array], jax.Array], u: jax.Array) -> Groups:

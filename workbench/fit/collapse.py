@@ -1,0 +1,294 @@
+r"""Sites that are normal given the others integrated out of the sampler, and drawn afterwards.
+
+Where sites u are jointly normal given the others :math:`\psi` (:mod:`workbench.model.gaussian`),
+:math:`f(\psi, u) = \log p(\psi, u, y)` is quadratic in u, and with any point :math:`u_0`
+
+.. math:: g = \nabla_u f(\psi, u_0), \quad H = -\nabla_u^2 f(\psi, u_0), \quad
+          \log p(\psi, y) = f(\psi, u_0) + \tfrac12 g^\top H^{-1} g - \tfrac12 \log\det H
+          + \tfrac q2 \log 2\pi
+
+exactly, and :math:`u \mid \psi, y \sim N(u_0 + H^{-1} g,\ H^{-1})`. NUTS runs over :math:`\psi`
+alone: a few variances and correlations, without the funnel between effects and their spread. One
+exact draw of u for each of its draws makes them draws of the joint posterior. H is an arrow matrix
+(:mod:`workbench.model.arrow`), one block for each group, so that the cost grows linearly with the
+number of groups; normal rows enter by their sufficient statistics
+(:mod:`workbench.model.sufficient`).
+
+It is done where the model declares random effects that are normal given the rest, or where normal
+sites fall into several independent groups; the coefficients of a regression alone are left to the
+sampler unless asked for.
+
+References
+----------
+Liu (1994), "The collapsed Gibbs sampler", doi:10.1080/01621459.1994.10476829; Lindley and Smith
+(1972), J. Royal Statistical Society B 34(1):1-41; Bates, Maechler, Bolker and Walker (2015),
+doi:10.18637/jss.v067.i01 (the same integral, profiled).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from jax.tree_util import Partial
+
+from workbench.fit.batches import in_batches, random_keys
+from workbench.fit.compilation import compiled
+from workbench.fit.flat import density_of, flat_sites
+from workbench.model import Density
+from workbench.model.arrow import Arrow, ArrowFactor, find_arrow
+from workbench.model.evaluation import elements, evaluate
+from workbench.model.gaussian import gaussian_sites
+from workbench.model.sufficient import (
+    TracedJoint,
+    find_arrows,
+    log_joint,
+    statistics,
+    trace_joint,
+)
+
+_BATCH = 250  # draws of u made at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarginalFunction:
+    """The NumPyro function of what is left: flat unconstrained sites, and one factor.
+
+    Attributes
+    ----------
+    density : Density
+        The model without values (its twin).
+    sites : tuple of str
+        Sites integrated out, in the order of z.
+    arrow : Arrow
+        Where their elements stand.
+    arrows : tuple of Arrow
+        Where the arguments of normal rows stand, for each site with statistics.
+    """
+
+    density: Density
+    sites: tuple[str, ...]
+    arrow: Arrow
+    arrows: tuple[Arrow, ...]
+
+    def __call__(self, arrays: Any, prepared: Any) -> None:
+        """Declare the sites of the marginal density."""
+        left = [x for x in self.density.latents if x.name not in self.sites]
+        psi = flat_sites(left)
+        numpyro.factor("marginal", self.log_marginal(psi, arrays, prepared))
+
+    def log_joint(self, psi: Any, u: jax.Array, arrays: Any, prepared: Any) -> jax.Array:
+        """Log joint density plus log Jacobian at unconstrained sites (scalar, nats)."""
+        z = {**psi, **_unflatten(self.density, self.sites, u)}
+        joint = _joint(self.density)
+        return log_joint(joint, self.arrows, prepared["statistics"], z, arrays)
+
+    def solve(
+        self, psi: Any, u: jax.Array, arrays: Any, prepared: Any
+    ) -> tuple[jax.Array, ArrowFactor, jax.Array, jax.Array]:
+        r"""F and the factor L of H at u, with the parts of :math:`L^{-1} g`."""
+
+        def f(u: jax.Array) -> jax.Array:
+            return self.log_joint(psi, u, arrays, prepared)
+
+        value, g = jax.value_and_grad(f)(u)
+        matrix = self.arrow.matrix(lambda v: -jax.jvp(jax.grad(f), (u,), (v,))[1])
+        factor = self.arrow.factor(matrix)
+        return value, factor, *self.arrow.forward(factor, g)
+
+    def log_marginal(self, psi: Any, arrays: Any, prepared: Any) -> jax.Array:
+        """Log density of psi, u integrated out (scalar, nats)."""
+        value, factor, parts, border = self.solve(psi, prepared["centre"], arrays, prepared)
+        half_square = 0.5 * (jnp.sum(parts**2) + jnp.sum(border**2))
+        half_log_2pi = 0.5 * self.arrow.size * jnp.log(2 * jnp.pi)
+        return value + half_square + half_log_2pi - self.arrow.half_log_det(factor)
+
+    def mean(self, psi: Any, u: jax.Array, arrays: Any, prepared: Any) -> jax.Array:
+        """Mean of the sites integrated out given psi, one Newton step from u."""
+        _, factor, parts, border = self.solve(psi, u, arrays, prepared)
+        return u + self.arrow.backward(factor, parts, border)
+
+    def draw(self, psi: Any, arrays: Any, prepared: Any, noise: jax.Array) -> jax.Array:
+        """Draw the sites integrated out given psi, from standard normal noise, shape (q,)."""
+        u = prepared["centre"]
+        _, factor, parts, border = self.solve(psi, u, arrays, prepared)
+        local, edge = self.arrow.split(noise)
+        return u + self.arrow.backward(factor, parts + local, border + edge)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Collapsed:
+    """A posterior without the sites that are normal given the others.
+
+    Attributes
+    ----------
+    density : Density
+        The model at its data.
+    sites : tuple of str
+        What is integrated out.
+    target : Density
+        Of the others, in their unconstrained coordinates.
+    verdict : str
+        What was done and why, in words.
+    whiten : bool
+        Whether the target may be near a normal density.
+    """
+
+    density: Density
+    sites: tuple[str, ...]
+    target: Density
+    verdict: str
+    whiten: bool = True
+
+    def expand(self, z: np.ndarray, key: jax.Array) -> np.ndarray:
+        """Full unconstrained draws, (C, S, D') to (C, S, D), the sites drawn given the others.
+
+        A draw depends on its chain and number alone, so that more draws leave it as it is.
+        """
+        program, arrays = _expander(self.target), self.target.arrays
+        found = []
+        for chain, rows in enumerate(z):
+            keys = random_keys(jax.random.fold_in(key, chain), len(rows), _BATCH)
+            found.append(in_batches(lambda x: program(*x, arrays), _BATCH, (rows, keys)))
+        return np.stack(found)
+
+
+def collapse_normal(density: Density, *, always: bool = False) -> Collapsed | None:
+    """Integrate out of a posterior what is normal given the rest.
+
+    Parameters
+    ----------
+    density : Density
+        The model at its data.
+    always : bool
+        Whatever is normal given the rest, also where it is not known to pay: by default effects
+        that the model declares, or of several groups.
+
+    Returns
+    -------
+    Collapsed or None
+        ``None`` where nothing is integrated out.
+
+    Examples
+    --------
+    >>> from models.eight_schools import MODEL
+    >>> import workbench as wb
+    >>> found = collapse_normal(wb.read_density(MODEL, wb.load_dataset("eight_schools")))
+    >>> found.sites, found.target.z_labels
+    (('mu', 'eta'), ('log(tau)',))
+    """
+    sites = gaussian_sites(density)
+    if not sites:
+        return None
+    arrow, arrows = _arrows(_AtData(density.twin, sites, density.data.fingerprint, density))
+    declared = set(density.names("random effect")) & set(sites)
+    if not (always or declared) and len(arrow.blocks) < 2:
+        return None
+    function = MarginalFunction(density=density.twin, sites=sites, arrow=arrow, arrows=arrows)
+    prepared = _preparation(function)(density.arrays)
+    name = f"{density.model.name}, {', '.join(sites)} integrated out"
+    target = density_of(name, function, {"arrays": density.arrays, "prepared": prepared})
+    groups, border = len(arrow.blocks), arrow.border.size
+    shape = f"{groups} independent groups" if groups > 1 else "one block"
+    if border and groups:
+        shape += f" and {border} that all of them meet"
+    verdict = f"integrated out: {', '.join(sites)}, normal given the rest ({shape})"
+    return Collapsed(density=density, sites=sites, target=target, verdict=verdict)
+
+
+def _unflatten(density: Density, sites: tuple[str, ...], u: jax.Array) -> dict[str, jax.Array]:
+    found, start = {}, 0
+    for x in density.latents:
+        if x.name in sites:
+            stop = start + x.stop - x.start
+            found[x.name] = u[start:stop].reshape(x.shape)
+            start = stop
+    return found
+
+
+@compiled
+def _joint(density: Density) -> TracedJoint:
+    return trace_joint(density)
+
+
+class _AtData(NamedTuple):
+    """A structure, sites and the fingerprint of data, by which the density is found again."""
+
+    twin: Density
+    sites: tuple[str, ...]
+    fingerprint: str
+    density: Density
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _AtData) and self[:3] == other[:3]
+
+    def __hash__(self) -> int:
+        return hash(self[:3])
+
+
+@lru_cache(maxsize=16)
+def _arrows(at: _AtData) -> tuple[Arrow, tuple[Arrow, ...]]:
+    """Where effects stand, and the arguments of the rows, at these data."""
+    density, sites = at.density, at.sites
+    rng = np.random.default_rng(0)
+    latents = [x for x in density.latents if x.name in sites]
+    psi = {x.name: 0.3 * rng.normal(size=x.shape) for x in density.latents if x.name not in sites}
+    u: Any = 0.3 * rng.normal(size=sum(x.stop - x.start for x in latents))
+
+    terms = Partial(_elements(density, sites), psi, density.arrays)
+    arrow = find_arrow(terms, u, [x.shape for x in latents])
+    return arrow, find_arrows(_joint(density), density.arrays)
+
+
+@compiled
+def _elements(density: Density, sites: tuple[str, ...]) -> Callable[..., jax.Array]:
+    """Terms of the log joint density as a function of the sites integrated out."""
+
+    def terms(psi: Any, arrays: Any, u: jax.Array) -> jax.Array:
+        z = {**psi, **_unflatten(density, sites, u)}
+        found = evaluate(density.model.fn, density.arguments.join(arrays), z)
+        return jnp.concatenate([jnp.ravel(elements(found, n)) for n in found.log_probs])
+
+    return terms
+
+
+@lru_cache(maxsize=16)
+def _preparation(function: MarginalFunction) -> Callable[..., dict[str, Any]]:
+    """Program of what is computed once for a fit: statistics, and the point u_0."""
+    density = function.density
+
+    def program(arrays: Any) -> dict[str, Any]:
+        prepared = {"statistics": statistics(_joint(density), function.arrows, arrays)}
+        psi = {x.name: jnp.zeros(x.shape) for x in density.latents if x.name not in function.sites}
+        zero = jnp.zeros(function.arrow.size)
+        centre = function.mean(psi, zero, arrays, prepared)
+        return {**prepared, "centre": jnp.where(jnp.isfinite(centre), centre, 0.0)}
+
+    return jax.jit(program)
+
+
+@compiled
+def _expander(marginal: Density) -> Callable[..., jax.Array]:
+    """Program of full draws z from draws of psi and random keys, (B, D') to (B, D)."""
+    function: Any = marginal.model.fn
+    density = function.density
+    inside = np.concatenate(
+        [np.arange(x.start, x.stop) for x in density.latents if x.name in function.sites]
+    )
+    outside = np.setdiff1d(np.arange(density.size), inside)
+    names = [x.name for x in density.latents if x.name not in function.sites]
+
+    def one(z: jax.Array, key: jax.Array, arrays: Any) -> jax.Array:
+        given = marginal.arguments.join(arrays)
+        psi = dict(zip(names, marginal.unflatten(z).values(), strict=True))
+        noise = jax.random.normal(jax.random.wrap_key_data(key), (inside.size,))
+        u = function.draw(psi, given["arrays"], given["prepared"], noise)
+        return jnp.zeros(density.size).at[outside].set(z).at[inside].set(u)
+
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
