@@ -95,7 +95,9 @@ def test_a_collapsed_fit_has_all_parameters_and_says_so():
 
 
 @pytest.mark.parametrize(
-    ("model", "data"), [(linear.MODEL, "kidiq"), (logistic.MODEL, "spector")], ids=str
+    ("model", "data"),
+    [(linear.MODEL, "kidiq"), (logistic.MODEL, "spector")],
+    ids=["linear", "logistic"],
 )
 def test_what_has_no_groups_is_left_to_the_sampler(model, data):
     assert collapse_normal(read_density(model, wb.load_dataset(data))) is None
