@@ -9,6 +9,7 @@ import numpyro
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
+from scipy import stats
 
 import workbench as wb
 from models import eight_schools, linear, logistic, varying_intercepts
@@ -101,6 +102,24 @@ def test_a_collapsed_fit_has_all_parameters_and_says_so():
 )
 def test_what_has_no_groups_is_left_to_the_sampler(model, data):
     assert collapse_normal(read_density(model, wb.load_dataset(data))) is None
+
+
+@pytest.mark.parametrize("log_tau", [-20.0, 0.0, 10.0, 20.0])
+def test_marginal_density_of_the_schools_is_exact_for_any_spread(log_tau):
+    data = wb.load_dataset("eight_schools")
+    target = collapse_normal(CASES["eight schools"]()).target
+    noise, y = np.asarray(data.inputs["sigma"]), np.asarray(data.observed["y"])
+    covariance = np.diag(noise**2 + np.exp(2 * log_tau)) + 25.0  # mu has variance 25
+    truth = stats.multivariate_normal(np.zeros(8), covariance).logpdf(y)
+    truth += stats.halfcauchy(scale=5).logpdf(np.exp(log_tau)) + log_tau
+    found = float(target.log_terms(jnp.array([log_tau])).log_likelihood)
+    assert found == pytest.approx(truth, rel=1e-10)
+
+
+def test_no_spread_seems_likely_by_cancellation():
+    target = collapse_normal(CASES["eight schools"]()).target
+    far = [float(target.log_terms(jnp.array([x])).log_likelihood) for x in (50.0, 100.0, 300.0)]
+    assert max(far) < -456.0  # the truth at 50; rounding only lowers it
 
 
 def test_what_is_done_with_effects_is_a_choice():

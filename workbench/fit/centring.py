@@ -219,7 +219,7 @@ def _learn(density: Density, sites: tuple[str, ...], seed: int) -> dict[str, np.
         start += x.stop - x.start
         if not (np.isfinite(of_site).all() and np.isfinite(prior).all()):
             return None
-        amounts[x.name] = np.clip(1 - prior / np.maximum(of_site, prior), 0.0, 1.0)
+        amounts[x.name] = np.asarray(np.clip(1 - prior / np.maximum(of_site, prior), 0.0, 1.0))
     return amounts
 
 

@@ -4,14 +4,15 @@ Where sites u are jointly normal given the others :math:`\psi` (:mod:`workbench.
 :math:`f(\psi, u) = \log p(\psi, u, y)` is quadratic in u, and with any point :math:`u_0`
 
 .. math:: g = \nabla_u f(\psi, u_0), \quad H = -\nabla_u^2 f(\psi, u_0), \quad
-          \log p(\psi, y) = f(\psi, u_0) + \tfrac12 g^\top H^{-1} g - \tfrac12 \log\det H
-          + \tfrac q2 \log 2\pi
+          \hat u = u_0 + H^{-1} g, \quad
+          \log p(\psi, y) = f(\psi, \hat u) - \tfrac12 \log\det H + \tfrac q2 \log 2\pi
 
-exactly, and :math:`u \mid \psi, y \sim N(u_0 + H^{-1} g,\ H^{-1})`. NUTS runs over :math:`\psi`
-alone: a few variances and correlations, without the funnel between effects and their spread. One
-exact draw of u for each of its draws makes them draws of the joint posterior. H is an arrow matrix
-(:mod:`workbench.model.arrow`), one block for each group, so that the cost grows linearly with the
-number of groups; normal rows enter by their sufficient statistics
+exactly, and :math:`u \mid \psi, y \sim N(\hat u,\ H^{-1})`. Rounding of :math:`\hat u` can only
+lower the first term, so that no spread is so large that it seems likely by cancellation. NUTS runs
+over :math:`\psi` alone: a few variances and correlations, without the funnel between effects and
+their spread. One exact draw of u for each of its draws makes them draws of the joint posterior. H
+is an arrow matrix (:mod:`workbench.model.arrow`), one block for each group, so that the cost grows
+linearly with the number of groups; normal rows enter by their sufficient statistics
 (:mod:`workbench.model.sufficient`).
 
 It is done where the model declares random effects that are normal given the rest, or where normal
@@ -104,10 +105,12 @@ class MarginalFunction:
 
     def log_marginal(self, psi: Any, arrays: Any, prepared: Any) -> jax.Array:
         """Log density of psi, u integrated out (scalar, nats)."""
-        value, factor, parts, border = self.solve(psi, prepared["centre"], arrays, prepared)
-        half_square = 0.5 * (jnp.sum(parts**2) + jnp.sum(border**2))
+        centre = prepared["centre"]
+        _, factor, parts, border = self.solve(psi, centre, arrays, prepared)
+        mean = centre + self.arrow.backward(factor, parts, border)
         half_log_2pi = 0.5 * self.arrow.size * jnp.log(2 * jnp.pi)
-        return value + half_square + half_log_2pi - self.arrow.half_log_det(factor)
+        value = self.log_joint(psi, mean, arrays, prepared)
+        return value + half_log_2pi - self.arrow.half_log_det(factor)
 
     def mean(self, psi: Any, u: jax.Array, arrays: Any, prepared: Any) -> jax.Array:
         """Mean of the sites integrated out given psi, one Newton step from u."""

@@ -68,6 +68,7 @@ def diagnose(draws: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
+@np.errstate(over="ignore", invalid="ignore")  # squares of draws beyond 1e150: those are nan
 def _diagnose(terms: np.ndarray) -> dict[str, np.ndarray]:
     """Diagnostics of terms that move, (Q, C, S) to (Q,)."""
     flat = terms.reshape(len(terms), -1)
@@ -93,8 +94,7 @@ def _diagnose(terms: np.ndarray) -> dict[str, np.ndarray]:
     r_hat = np.where(np.isnan(tail), bulk, np.maximum(bulk, tail))
     parts = [scores, *(_split((terms <= end).astype(float)) for end in ends), split, _split(square)]
     of_bulk, low, high, of_mean, of_square = _ess(np.stack(parts))
-    with np.errstate(invalid="ignore"):
-        spread = np.sqrt(((square**2).mean(axis=(1, 2)) - variance**2) / (4 * variance * of_square))
+    spread = np.sqrt(((square**2).mean(axis=(1, 2)) - variance**2) / (4 * variance * of_square))
     return {
         "mcse_mean": flat.std(axis=1, ddof=1) / np.sqrt(of_mean),
         "mcse_sd": spread,

@@ -253,6 +253,7 @@ def surface(
 def _grid(covariance: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Square grid along the axes of an ellipse, in sds along each, shape (K^2, 2)."""
     own, axes = np.linalg.eigh(covariance)
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(2)])  # the sign is free
     t = np.stack([x.ravel() for x in np.meshgrid(steps, steps, indexing="ij")], axis=1)
     return (t * np.sqrt(own)) @ axes.T
 
