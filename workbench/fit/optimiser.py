@@ -24,7 +24,7 @@ from workbench.errors import FitError
 from workbench.fit.compilation import compiled
 from workbench.fit.concavity import one_maximum
 from workbench.fit.objective import Objective
-from workbench.fit.scaling import rescale, scale_of_information
+from workbench.fit.scaling import rescale, scale_of_information, units
 from workbench.fit.scoring import can_score, climb_by_scoring
 from workbench.fit.starts import StartKind, draw_starts
 
@@ -156,7 +156,7 @@ def maximise(
     unit = np.ones(objective.free.size)
     if num_starts > 1:
         centre = jnp.zeros(unit.size)
-        unit = rescale(objective, centre if init is None else jnp.asarray(init), arrays)[1]
+        unit = units(objective, centre if init is None else jnp.asarray(init), arrays)
     if init is not None and can_score(objective):
         init = climb_by_scoring(objective, np.asarray(init, dtype=float), max_iterations)
     z0 = _starting_points(objective, key, unit, num_starts, init, kind)
@@ -198,7 +198,7 @@ def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     value, norm = np.full((2, len(z0)), np.nan)
     paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
     for _ in range(-(-max_iterations // _ROUND)):
-        scales = np.stack([rescale(objective, jnp.asarray(point), arrays)[0] for point in z])
+        scales = np.stack([rescale(objective, jnp.asarray(point), arrays) for point in z])
         ends = program(jnp.asarray(z), jnp.asarray(scales), arrays, _CLOSE, reach)
         z, value, norm, count, path_value, path_norm, done = (np.asarray(x) for x in ends)
         total += count
@@ -426,7 +426,7 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
             break
         far = here.decrement > 1e-2
         if far or (here.spread > _SPREAD and helps):
-            scale, _ = rescale(objective, jnp.asarray(there.theta), arrays)
+            scale = rescale(objective, jnp.asarray(there.theta), arrays)
             there = Point.at(objective, there.theta, scale)
         path.append(there)
         # a spread that a scale of its own point leaves is rounding, which no other would mend
@@ -447,7 +447,7 @@ def _first_point(objective: Objective, theta: np.ndarray) -> Point:
         if scale is not None:
             return plain.rescaled(scale)
     return Point.at(
-        objective, theta, rescale(objective, jnp.asarray(theta), objective.density.arrays)[0]
+        objective, theta, rescale(objective, jnp.asarray(theta), objective.density.arrays)
     )
 
 

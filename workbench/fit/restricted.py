@@ -122,7 +122,7 @@ def maximise_on(objective: Objective, start: np.ndarray, surface: Surface) -> Re
     RestrictedOptimum
         With a reason where no point of the surface is found, or no maximum on it.
     """
-    scale, _ = rescale(objective, jnp.asarray(start), objective.density.arrays)
+    scale = rescale(objective, jnp.asarray(start), objective.density.arrays)
     here = _at(objective, surface, _return(surface, start, scale), scale)
     for _ in range(_STEPS):
         if here.reason or here.decrement <= _ended(here, CONVERGED_DECREMENT, 1e-14):

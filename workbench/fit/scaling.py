@@ -35,10 +35,8 @@ _WELL = 1e-8  # smallest over largest eigenvalue of an information that has digi
 _TINY = 1e-200  # a diagonal entry that may have lost digits to underflow
 
 
-def rescale(
-    objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Matrix P with theta + P w well conditioned, and the plain scale of each coordinate.
+def rescale(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -> np.ndarray:
+    """Matrix P with theta + P w well conditioned.
 
     Parameters
     ----------
@@ -51,21 +49,18 @@ def rescale(
 
     Returns
     -------
-    scale : numpy.ndarray
+    numpy.ndarray
         P, shape (P, P). Directions the data say nothing of (singular value at rounding level)
         keep the scale of the best-determined one, so that rounding is not blown up.
-    unit : numpy.ndarray
-        The change of each coordinate, shape (P,), at most 1, that moves the observed parameters
-        by about 1 (root mean square).
     """
     if objective.effects.size:
-        return _rescale_marginal(objective, theta, arrays)
+        return _rescale_marginal(objective, theta, arrays)[0]
     size = theta.size
-    information, rms = (np.asarray(x) for x in _gauss_newton(objective)(theta, arrays))
+    information = np.asarray(_gauss_newton(objective)(theta, arrays))
     scale = scale_of_information(objective, information)
     if scale is not None:
-        return scale, 1 / np.maximum(1.0, rms)
-    factor, unit = information_factor(objective, theta, arrays)
+        return scale
+    factor = information_factor(objective, theta, arrays)
     column = np.linalg.norm(factor, axis=0)
     column = np.maximum(column, _least(objective))
     column[column == 0.0] = 1.0
@@ -74,7 +69,29 @@ def rescale(
     largest = s[0] if s[0] > 0 else 1.0
     floor = np.finfo(float).eps * max(len(factor), size) * largest
     s = np.where(s > floor, s, largest)
-    return (vt.T / s) / column[:, None], unit
+    return (vt.T / s) / column[:, None]
+
+
+def units(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -> np.ndarray:
+    """Plain scale of each coordinate, for starts that are spread.
+
+    Parameters
+    ----------
+    objective, theta, arrays
+        As in :func:`rescale`.
+
+    Returns
+    -------
+    numpy.ndarray
+        The change of each coordinate, shape (P,), at most 1, that moves the observed parameters
+        by about 1 (root mean square).
+    """
+    if objective.effects.size:
+        return _rescale_marginal(objective, theta, arrays)[1]
+    jacobian, weight, _ = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
+    finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
+    rms = np.sqrt(np.mean(jacobian[finite] ** 2, axis=0)) if finite.any() else np.ones(theta.size)
+    return 1 / np.maximum(1.0, rms)
 
 
 def scale_of_information(objective: Objective, information: np.ndarray) -> np.ndarray | None:
@@ -103,30 +120,29 @@ def scale_of_information(objective: Objective, information: np.ndarray) -> np.nd
 
 
 @compiled
-def _gauss_newton(objective: Objective) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """Compiled Gauss-Newton information, shape (P, P), and root mean squares, shape (P,).
+def _gauss_newton(objective: Objective) -> Callable[..., jax.Array]:
+    """Compiled Gauss-Newton information, shape (P, P).
 
-    Neither is finite where a row is not: :func:`information_factor` leaves such rows out.
+    It is not finite where a row is not: :func:`information_factor` leaves such rows out.
     """
     parts = objective.gauss_newton_parts
 
-    def program(theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
+    def program(theta: jax.Array, arrays: Any) -> jax.Array:
         jacobian, weight, prior = parts(theta, arrays)
         # a row for each coordinate is how tangents are pushed forward: nothing is transposed
-        columns = jacobian.T
-        factor = columns * jnp.sqrt(jnp.abs(weight))
+        factor = jacobian.T * jnp.sqrt(jnp.abs(weight))
         information = factor @ factor.T
         if objective.has_prior:
             information += jnp.diag(jnp.where(jnp.isfinite(prior), jnp.abs(prior), 0.0))
-        return information, jnp.sqrt(jnp.mean(columns**2, axis=1))
+        return information
 
     return jax.jit(program)
 
 
 def information_factor(
     objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Factor A of the Gauss-Newton information, and the plain scale of each coordinate.
+) -> np.ndarray:
+    """Factor A of the Gauss-Newton information.
 
     Parameters
     ----------
@@ -135,21 +151,18 @@ def information_factor(
 
     Returns
     -------
-    factor : numpy.ndarray
+    numpy.ndarray
         A, shape (K, P): a row for each parameter of an observed distribution, then, where the
         objective holds priors, a row for each coordinate. Rows that are not finite are zero.
-    unit : numpy.ndarray
-        As in :func:`rescale`.
     """
     jacobian, weight, prior = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
     finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
-    rms = np.sqrt(np.mean(jacobian[finite] ** 2, axis=0)) if finite.any() else np.ones(theta.size)
     factor = np.zeros_like(jacobian)
     factor[finite] = jacobian[finite] * np.sqrt(np.abs(weight[finite]))[:, None]
     if objective.has_prior:
         diagonal = np.sqrt(np.where(np.isfinite(prior), np.abs(prior), 0.0))
         factor = np.concatenate([factor, np.diag(diagonal)])
-    return factor, 1 / np.maximum(1.0, rms)
+    return factor
 
 
 def _rescale_marginal(

@@ -80,7 +80,7 @@ def climb_by_scoring(objective: Objective, theta: np.ndarray, max_steps: int) ->
     score, bend = _derivatives(objective)
     value, start_size = objective.values_at(theta[None])[0], np.maximum(np.abs(theta), 1e-3)
     for _ in range(max_steps):
-        factor, _ = information_factor(objective, jnp.asarray(theta), arrays)
+        factor = information_factor(objective, jnp.asarray(theta), arrays)
         column = np.linalg.norm(factor, axis=0)
         column[column == 0.0] = 1.0
         u, s, vt = np.linalg.svd(factor / column, full_matrices=False)

@@ -93,7 +93,7 @@ class Refitter:
         self._density = density
         self._start = jnp.asarray(best.z)
         objective = Objective(density=density, method="MLE")
-        self._scale = jnp.asarray(rescale(objective, self._start, density.arrays)[0])
+        self._scale = jnp.asarray(rescale(objective, self._start, density.arrays))
         self._rows, self._copies = num_cases(density), copies
         # units of weight that make up one data set
         self._units = self._rows if copies is None else 1

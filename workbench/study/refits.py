@@ -146,7 +146,7 @@ def refit(
         From one compiled program; replicates run in batches that keep memory small.
     """
     density = objective.density
-    scale = rescale(objective, jnp.asarray(theta), density.arrays)[0]
+    scale = rescale(objective, jnp.asarray(theta), density.arrays)
     rows = max(density.num_observations, 1)
     batch = int(np.clip(_ELEMENTS // (rows * max(theta.size, 1)), 1, num))
     units = members = None

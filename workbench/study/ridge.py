@@ -84,7 +84,7 @@ def ridge_modes(
     """
     rows, start = num_rows(density), jnp.asarray(z)
     objective = Objective(density=density, method="MAP")
-    scale = jnp.asarray(rescale(objective, start, density.arrays)[0])
+    scale = jnp.asarray(rescale(objective, start, density.arrays))
     num_folds = min(_FOLDS, rows)
     fold = np.random.default_rng(seed).permutation(rows) % max(num_folds, 1)
     held = np.arange(num_folds)[:, None] == fold
