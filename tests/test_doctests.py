@@ -6,6 +6,7 @@ import doctest
 import importlib
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 import workbench
@@ -25,4 +26,5 @@ def modules() -> list[str]:
 def test_examples_of(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # an example may write a file
     outcome = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
+    plt.close("all")  # too many open figures are a warning
     assert outcome.failed == 0
