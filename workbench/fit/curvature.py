@@ -3,8 +3,8 @@ r"""Curvature at an optimum: what is identified, and how precisely.
 The observed information is taken in coordinates w in which the data's Gauss-Newton information
 is the identity (:mod:`workbench.fit.scaling`), so that its spectrum does not depend on units.
 Along each eigenvector :math:`v_k` the objective is probed two standard errors to both sides,
-where a regular maximum loses about 2 nats (less than a bound known from theory,
-:mod:`workbench.fit.least_loss`, it cannot lose, and is not probed):
+where a regular maximum loses about 2 nats (nothing is probed where theory bounds that loss from
+below, see :mod:`workbench.fit.least_loss`):
 
 * no loss on both sides: a *null direction*, not identified;
 * no loss on one side: a *runaway direction*, the objective rises (or stays) to infinity;

@@ -343,10 +343,8 @@ def _fit(
         parts = _carry_to_estimands(objective, optimum, curvature)
         status, detail = explain(objective, optimum, curvature, separation)
         exact = scales_at_rounding(density, parts["values"])
-        # a spread of effects at 0 is another matter
-        exact = (
-            exact if status is not Status.AT_BOUNDARY or is_exact(density, optimum.value) else []
-        )
+        if status is Status.AT_BOUNDARY and not is_exact(density, optimum.value):
+            exact = []  # a spread of effects at 0 is another matter
         if exact and objective.method == "MLE":
             status, detail = (
                 Status.UNBOUNDED,

@@ -438,8 +438,9 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
 def _first_point(objective: Objective, theta: np.ndarray) -> Point:
     """The derivatives at a point, in coordinates rescaled there.
 
-    Where the likelihood has one maximum its observed and Gauss-Newton information are one at that
-    maximum, so that a single Hessian gives both the coordinates and what is seen in them.
+    Where the objective is known to have one maximum, its observed information there is that of
+    Gauss and Newton (with a prior, up to the correlations that this leaves out), so that a single
+    Hessian gives both the coordinates and what is seen in them.
     """
     if one_maximum(objective):
         plain = Point.at(objective, theta, np.eye(theta.size))
