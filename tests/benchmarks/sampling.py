@@ -155,13 +155,12 @@ def blackjax(made: Problem, seed: int) -> dict[str, np.ndarray]:
     from blackjax import nuts, window_adaptation  # pyright: ignore[reportMissingImports]
 
     import workbench as wb
-    from workbench.fit.kernel import log_density_z
 
     density = wb.read_density(made.fn, made.data)
 
     def chain(key: jax.Array, arrays: Any) -> jax.Array:
         def target(z: jax.Array) -> jax.Array:
-            return log_density_z(density, z, arrays)
+            return density.log_density(z, arrays)
 
         first, second, third = jax.random.split(key, 3)
         start = jax.random.uniform(first, (density.size,), minval=-2, maxval=2)

@@ -125,3 +125,29 @@ def test_no_bound_is_known_for_other_likelihoods() -> None:
     objective = Objective(density=density, method="MLE")
     best = maximise(objective, key=jax.random.key(0), num_starts=1, max_iterations=200)
     assert least_loss(objective, best, np.ones((1, 1))) == -np.inf
+
+
+def known_mean(y: Any = None) -> None:
+    sigma = numpyro.sample("sigma", dist.HalfNormal(3))
+    numpyro.sample("y", dist.Normal(0, sigma), obs=y)
+
+
+def test_spread_about_a_known_mean_is_the_root_mean_square() -> None:
+    # sigma^2 = mean(y^2), and the information of log(sigma) is 2 n
+    y = np.array([1.0, -2.0, 0.5, 3.0])
+    fit = fit_mle(known_mean, {"y": y})
+    sigma = np.sqrt(np.mean(y**2))
+    assert fit.params["sigma"] == pytest.approx(sigma, rel=1e-10)
+    assert fit.bse["sigma"] == pytest.approx(sigma / np.sqrt(2 * len(y)), rel=1e-8)
+
+
+def test_few_tangents_at_once_give_the_same_curvature(monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(x: Any, y: Any = None) -> None:
+        logistic(x, y)
+
+    data = {"x": _DATA["x"], "y": (_DATA["y"] > 0) * 1.0}
+    at_once = fit_mle(logistic, data)
+    monkeypatch.setattr("workbench.model.density._ROWS_HELD", 2 * len(data["y"]))
+    in_turn = fit_mle(again, data)
+    assert in_turn.require_density().tangents_at_once == 2
+    np.testing.assert_allclose(in_turn.information, at_once.information, rtol=1e-10)

@@ -16,8 +16,7 @@ from scipy import stats
 
 import workbench as wb
 from workbench.fit.convergence import diagnose
-from workbench.fit.kernel import log_density_z
-from workbench.fit.sufficient import log_density_by_moments, moments_of
+from workbench.fit.prepared import log_joint_program, prepare_data
 
 X = np.random.default_rng(5).normal(size=(120, 3)) @ np.array(
     [[1.0, 0.6, 0], [0, 1, 0.3], [0, 0, 2]]
@@ -69,25 +68,29 @@ def data(fn: Callable[..., None]) -> dict[str, np.ndarray]:
     return {"x": X, "y": y}
 
 
-def test_moments_give_the_log_density_and_its_gradient(rng: np.random.Generator) -> None:
-    density = wb.read_density(line, data(line))
-    moments = moments_of(density, np.zeros(density.size))
-    assert moments is not None
-    arrays = density.arrays
-    by_row = jax.jit(jax.value_and_grad(lambda z: log_density_z(density, z, arrays)))
-    short = jax.jit(
-        jax.value_and_grad(lambda z: log_density_by_moments(density, z, arrays, moments))
-    )
+@pytest.mark.parametrize("fn", [line, weighted, uneven, curved, choice], ids=lambda f: f.__name__)
+def test_prepared_data_give_the_log_density_and_its_gradient(
+    fn: Callable[..., None], rng: np.random.Generator
+) -> None:
+    density = wb.read_density(fn, data(fn))
+    found = prepare_data(density, np.zeros(density.size))
+    assert found is not None
+    arrays, program = density.arrays, log_joint_program(density, found.arrows)
+    by_row = jax.jit(jax.value_and_grad(lambda z: density.log_density(z, arrays)))
+    short = jax.jit(jax.value_and_grad(lambda z: program(density.unflatten(z), arrays, found.made)))
     for z in rng.normal(size=(3, density.size)):
         (value, gradient), (wanted, its) = short(z), by_row(z)
         np.testing.assert_allclose(value, wanted, rtol=1e-10)
         np.testing.assert_allclose(gradient, its, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("fn", [weighted, uneven, curved, choice], ids=lambda f: f.__name__)
-def test_other_likelihoods_have_no_moments(fn: Callable[..., None]) -> None:
-    density = wb.read_density(fn, data(fn))
-    assert moments_of(density, np.full(density.size, 0.1)) is None
+@pytest.mark.parametrize("fn", [line, uneven, curved, choice], ids=lambda f: f.__name__)
+def test_normal_rows_with_affine_means_have_statistics(fn: Callable[..., None]) -> None:
+    found = prepare_data(wb.read_density(fn, data(fn)), np.full(5 if fn is line else 3, 0.1))
+    assert found is not None
+    assert len(found.made["rows"]) == (fn in (line, uneven))
+    # the linear predictor is computed along columns where the rows are gone through
+    assert [x.shape for x in found.made["columns"]] == ([] if found.made["rows"] else [(3, 120)])
 
 
 def moments(fit: wb.DrawsFit) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +112,7 @@ def test_fast_and_plain_paths_have_one_posterior(
     # without a guide: coordinates as they are, the usual warm-up, the likelihood row by row
     guide = wb.fit_laplace(fn, data(fn))
     none = replace(guide, covariance=np.full_like(guide.covariance, np.nan))
-    monkeypatch.setattr("workbench.fit.nuts.moments_of", lambda *_: None)
+    monkeypatch.setattr("workbench.fit.nuts.prepare_data", lambda *_: None)
     plain = wb.fit_nuts(fn, data(fn), seed=2, num_samples=10_000, laplace=none)
     assert plain.provenance.settings["coordinates"].startswith("plain")
     (one, error), (other, its) = moments(fast), moments(plain)

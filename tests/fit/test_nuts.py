@@ -18,7 +18,6 @@ from models.eight_schools import MODEL as EIGHT_SCHOOLS
 from workbench import az
 from workbench.errors import FitError
 from workbench.fit import Status
-from workbench.fit.kernel import log_density_z
 from workbench.fit.sampler import Progress
 
 Y = np.array([2, 0, 3, 1, 4, 2, 1])
@@ -102,7 +101,7 @@ def test_arviz_reads_the_tree(fit: wb.DrawsFit) -> None:
 def test_lp_is_the_density_of_z(fit: wb.DrawsFit) -> None:
     density = wb.read_density(counts, {"y": Y})
     rate = fit.samples["rate"][0, :3]
-    value = jax.vmap(lambda z: log_density_z(density, z, density.arrays))(np.log(rate)[:, None])
+    value = jax.vmap(lambda z: density.log_density(z, density.arrays))(np.log(rate)[:, None])
     np.testing.assert_allclose(fit.sample_stats["lp"][0, :3], value, rtol=1e-9)
 
 

@@ -10,7 +10,6 @@ import jax
 import numpy as np
 
 from workbench.fit.compilation import compiled
-from workbench.fit.kernel import log_density_z
 from workbench.model import Density
 
 _SIZES = (250, 50, 10, 2, 1)
@@ -55,18 +54,19 @@ def in_batches(program: Callable[..., Any], size: int, rows: Any) -> Any:
     return jax.tree_util.tree_map(lambda *x: np.concatenate(x)[:num], *blocks)
 
 
-def random_keys(key: jax.Array, num: int, size: int) -> np.ndarray:
-    """Data of a random key for each of ``num`` rows, made ``size`` at a time."""
-    blocks = [np.asarray(_keys(key, i, size)) for i in range(-(-num // size))]
+def random_keys(key: jax.Array, num: int, size: int, stream: int = 0) -> np.ndarray:
+    """Data of a random key for each of ``num`` rows of a stream, made ``size`` at a time."""
+    blocks = [np.asarray(_keys(key, stream, i, size)) for i in range(-(-num // size))]
     return np.concatenate(blocks)[:num]
 
 
-@partial(jax.jit, static_argnums=2)
-def _keys(key: jax.Array, block: int, size: int) -> jax.Array:
-    return jax.random.key_data(jax.random.split(jax.random.fold_in(key, block), size))
+@partial(jax.jit, static_argnums=3)
+def _keys(key: jax.Array, stream: int, block: int, size: int) -> jax.Array:
+    own = jax.random.fold_in(jax.random.fold_in(key, stream), block)
+    return jax.random.key_data(jax.random.split(own, size))
 
 
 @compiled
 def log_densities(density: Density) -> Callable[..., jax.Array]:
     """Compiled log density of a batch of points z, (B, D) to (B,)."""
-    return jax.jit(jax.vmap(lambda z, a: log_density_z(density, z, a), in_axes=(0, None)))
+    return jax.jit(jax.vmap(density.log_density, in_axes=(0, None)))

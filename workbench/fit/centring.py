@@ -39,7 +39,6 @@ from workbench.errors import FitError
 from workbench.fit.batches import batch_size, in_batches
 from workbench.fit.compilation import compiled
 from workbench.fit.flat import density_of, flat_sites
-from workbench.fit.kernel import log_density_z
 from workbench.fit.modes import fit_laplace
 from workbench.fit.objective import Objective
 from workbench.model import Density, as_model, read_density
@@ -71,7 +70,7 @@ class CentringFunction:
         w = flat_sites(list(self.density.latents))
         with handlers.block():  # the model's own sites are no part of this one's trace
             z, log_jacobian = self.place(w, arrays, amounts)
-            value = log_density_z(self.density, z, arrays) + log_jacobian
+            value = self.density.log_density(z, arrays) + log_jacobian
         numpyro.factor("joint", value)
 
     def place(

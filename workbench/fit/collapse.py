@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,17 +42,11 @@ from jax.tree_util import Partial
 from workbench.fit.batches import in_batches, random_keys
 from workbench.fit.compilation import compiled
 from workbench.fit.flat import density_of, flat_sites
+from workbench.fit.prepared import AtData, arrows_of_rows, log_joint_program, preparation
 from workbench.model import Density
 from workbench.model.arrow import Arrow, ArrowFactor, find_arrow
 from workbench.model.evaluation import elements, evaluate
 from workbench.model.gaussian import gaussian_sites
-from workbench.model.sufficient import (
-    TracedJoint,
-    find_arrows,
-    log_joint,
-    statistics,
-    trace_joint,
-)
 
 _BATCH = 250  # draws of u made at once
 
@@ -84,45 +78,51 @@ class MarginalFunction:
         psi = flat_sites(left)
         numpyro.factor("marginal", self.log_marginal(psi, arrays, prepared))
 
-    def log_joint(self, psi: Any, u: jax.Array, arrays: Any, prepared: Any) -> jax.Array:
+    def log_joint(self, psi: Any, u: jax.Array, arrays: Any, given: Any) -> jax.Array:
         """Log joint density plus log Jacobian at unconstrained sites (scalar, nats)."""
         z = {**psi, **_unflatten(self.density, self.sites, u)}
-        joint = _joint(self.density)
-        return log_joint(joint, self.arrows, prepared["statistics"], z, arrays)
+        return log_joint_program(self.density, self.arrows)(z, arrays, given)
 
     def solve(
         self, psi: Any, u: jax.Array, arrays: Any, prepared: Any
-    ) -> tuple[jax.Array, ArrowFactor, jax.Array, jax.Array]:
-        r"""F and the factor L of H at u, with the parts of :math:`L^{-1} g`."""
-
-        def f(u: jax.Array) -> jax.Array:
-            return self.log_joint(psi, u, arrays, prepared)
-
-        value, g = jax.value_and_grad(f)(u)
-        matrix = self.arrow.matrix(lambda v: -jax.jvp(jax.grad(f), (u,), (v,))[1])
-        factor = self.arrow.factor(matrix)
-        return value, factor, *self.arrow.forward(factor, g)
+    ) -> tuple[ArrowFactor, jax.Array, jax.Array]:
+        r"""The factor L of H at u, and the parts of :math:`L^{-1} g`."""
+        return _solver(self)(psi, u, arrays, prepared["data"])
 
     def log_marginal(self, psi: Any, arrays: Any, prepared: Any) -> jax.Array:
         """Log density of psi, u integrated out (scalar, nats)."""
         centre = prepared["centre"]
-        _, factor, parts, border = self.solve(psi, centre, arrays, prepared)
+        factor, parts, border = self.solve(psi, centre, arrays, prepared)
         mean = centre + self.arrow.backward(factor, parts, border)
         half_log_2pi = 0.5 * self.arrow.size * jnp.log(2 * jnp.pi)
-        value = self.log_joint(psi, mean, arrays, prepared)
+        value = self.log_joint(psi, mean, arrays, prepared["data"])
         return value + half_log_2pi - self.arrow.half_log_det(factor)
 
     def mean(self, psi: Any, u: jax.Array, arrays: Any, prepared: Any) -> jax.Array:
         """Mean of the sites integrated out given psi, one Newton step from u."""
-        _, factor, parts, border = self.solve(psi, u, arrays, prepared)
+        factor, parts, border = self.solve(psi, u, arrays, prepared)
         return u + self.arrow.backward(factor, parts, border)
 
     def draw(self, psi: Any, arrays: Any, prepared: Any, noise: jax.Array) -> jax.Array:
         """Draw the sites integrated out given psi, from standard normal noise, shape (q,)."""
         u = prepared["centre"]
-        _, factor, parts, border = self.solve(psi, u, arrays, prepared)
+        factor, parts, border = self.solve(psi, u, arrays, prepared)
         local, edge = self.arrow.split(noise)
         return u + self.arrow.backward(factor, parts + local, border + edge)
+
+
+@lru_cache(maxsize=16)
+def _solver(function: MarginalFunction) -> Callable[..., Any]:
+    """Program of :meth:`MarginalFunction.solve`, traced once for all its uses."""
+    arrow = function.arrow
+
+    def program(psi: Any, u: jax.Array, arrays: Any, given: Any) -> Any:
+        slope = jax.grad(lambda u: function.log_joint(psi, u, arrays, given))
+        g, product = jax.linearize(slope, u)
+        factor = arrow.factor(arrow.matrix(lambda v: -product(v)))
+        return factor, *arrow.forward(factor, g)
+
+    return jax.jit(program)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,7 +157,7 @@ class Collapsed:
         program, arrays = _expander(self.target), self.target.arrays
         found = []
         for chain, rows in enumerate(z):
-            keys = random_keys(jax.random.fold_in(key, chain), len(rows), _BATCH)
+            keys = random_keys(key, len(rows), _BATCH, chain)
             found.append(in_batches(lambda x: program(*x, arrays), _BATCH, (rows, keys)))
         return np.stack(found)
 
@@ -189,7 +189,7 @@ def collapse_normal(density: Density, *, always: bool = False) -> Collapsed | No
     sites = gaussian_sites(density)
     if not sites:
         return None
-    arrow, arrows = _arrows(_AtData(density.twin, sites, density.data.fingerprint, density))
+    arrow, arrows = _arrow(AtData(density), sites), arrows_of_rows(density)
     declared = set(density.names("random effect")) & set(sites)
     if not (always or declared) and len(arrow.blocks) < 2:
         return None
@@ -215,38 +215,17 @@ def _unflatten(density: Density, sites: tuple[str, ...], u: jax.Array) -> dict[s
     return found
 
 
-@compiled
-def _joint(density: Density) -> TracedJoint:
-    return trace_joint(density)
-
-
-class _AtData(NamedTuple):
-    """A structure, sites and the fingerprint of data, by which the density is found again."""
-
-    twin: Density
-    sites: tuple[str, ...]
-    fingerprint: str
-    density: Density
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _AtData) and self[:3] == other[:3]
-
-    def __hash__(self) -> int:
-        return hash(self[:3])
-
-
 @lru_cache(maxsize=16)
-def _arrows(at: _AtData) -> tuple[Arrow, tuple[Arrow, ...]]:
-    """Where effects stand, and the arguments of the rows, at these data."""
-    density, sites = at.density, at.sites
+def _arrow(at: AtData, sites: tuple[str, ...]) -> Arrow:
+    """Where effects stand at these data."""
+    density = at.density
     rng = np.random.default_rng(0)
     latents = [x for x in density.latents if x.name in sites]
     psi = {x.name: 0.3 * rng.normal(size=x.shape) for x in density.latents if x.name not in sites}
     u: Any = 0.3 * rng.normal(size=sum(x.stop - x.start for x in latents))
 
     terms = Partial(_elements(density, sites), psi, density.arrays)
-    arrow = find_arrow(terms, u, [x.shape for x in latents])
-    return arrow, find_arrows(_joint(density), density.arrays)
+    return find_arrow(terms, u, [x.shape for x in latents])
 
 
 @compiled
@@ -267,7 +246,7 @@ def _preparation(function: MarginalFunction) -> Callable[..., dict[str, Any]]:
     density = function.density
 
     def program(arrays: Any) -> dict[str, Any]:
-        prepared = {"statistics": statistics(_joint(density), function.arrows, arrays)}
+        prepared = {"data": preparation(density, function.arrows)(arrays)}
         psi = {x.name: jnp.zeros(x.shape) for x in density.latents if x.name not in function.sites}
         zero = jnp.zeros(function.arrow.size)
         centre = function.mean(psi, zero, arrays, prepared)

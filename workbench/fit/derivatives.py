@@ -57,9 +57,12 @@ def derivatives(
             value, g = jax.value_and_grad(lambda w: objective(theta + scale @ w, arrays))(w)
             return g, (value, g)
 
-        second = density.jacobian(gradient, has_aux=True)
-        hessian, (value, g) = second(jnp.zeros_like(theta))
-        return value, g, hessian
+        at_once, zero = density.tangents_at_once, jnp.zeros_like(theta)
+        if at_once is None or not density.forward_mode:
+            hessian, (value, g) = density.jacobian(gradient, has_aux=True)(zero)
+            return value, g, hessian
+        g, push, (value, _) = jax.linearize(gradient, zero, has_aux=True)
+        return value, g, jax.lax.map(push, jnp.eye(theta.size), batch_size=at_once)
 
     return program
 
@@ -76,8 +79,9 @@ def coordinates_of_scales(density: Density) -> tuple[int, ...] | None:
     Returns
     -------
     tuple of int or None
-        ``None`` where an observed site is not normal, its means are not affine in z, a factor
-        stands beside it, or the standard deviations depend on more than a few coordinates.
+        ``None`` where an observed site is not normal, its means do not move or are not affine in
+        z, a factor stands beside it, or the standard deviations depend on more than a few
+        coordinates.
 
     Examples
     --------
@@ -107,8 +111,8 @@ def coordinates_of_scales(density: Density) -> tuple[int, ...] | None:
     # not one flat vector, out of which every site would seem to hold all
     z = {x.name: jax.ShapeDtypeStruct(x.shape, float) for x in density.latents}
     labels = reach(parameters, {**z, "data": density.arrays})
-    if not labels:
-        return None
+    if not labels or not all(labels["loc"]):
+        return None  # another family, or means that do not move
     found = forms(lambda z, data: parameters({**z, "data": data}), z, density.arrays)
     behind = frozenset().union(*labels["scale"])
     spans = [range(x.start, x.stop) for x in density.latents if x.name in behind]

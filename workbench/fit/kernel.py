@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -30,8 +31,9 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.hmc_util import build_adaptation_schedule
 
 from workbench.fit.compilation import compiled
-from workbench.fit.sufficient import Moments, blank_moments, log_density_by_moments
+from workbench.fit.prepared import blank_preparation, log_joint_program
 from workbench.model import Density
+from workbench.model.arrow import Arrow
 
 CHUNK = 100  # steps advanced by one call
 STATISTICS = (
@@ -67,29 +69,22 @@ class Target:
     ----------
     arrays : dict
         Data in the form of ``density.arrays``.
-    centre, scale : jax.Array
+    centre, scale : array
         m, shape (D,), and L, shape (D,) when diagonal or (D, D).
-    accept : jax.Array
+    accept : array
         Acceptance the step size is adapted to.
-    moments : Moments, optional
-        Sufficient statistics of the rows, which then are not gone through.
+    prepared : dict, optional
+        What stands for data (:mod:`workbench.fit.prepared`).
     """
 
     arrays: Mapping[str, Any]
-    centre: jax.Array
-    scale: jax.Array
-    accept: jax.Array
-    moments: Moments | None = None
+    centre: Any
+    scale: Any
+    accept: Any
+    prepared: Any = None
 
 
 jax.tree_util.register_dataclass(Target)
-
-
-def log_density_z(density: Density, z: jax.Array, arrays: Any) -> jax.Array:
-    """Log joint density of z, shape (D,): log joint plus log Jacobian, nats."""
-    found = density.evaluate(z, arrays)
-    terms = density.sum_by_role(found.log_probs)
-    return terms.log_joint + sum(found.log_jacobian.values(), start=jnp.zeros(()))
 
 
 def adaptation_clock(num_warmup: int, *, mass_matrix: bool = True) -> np.ndarray:
@@ -132,7 +127,7 @@ def chain_programs(
     max_tree_depth: int,
     dense: bool,
     num_vectorized: int,
-    by_moments: bool = False,
+    arrows: tuple[Arrow, ...] | None = None,
 ) -> ChainPrograms:
     """Compile the programs of a density, once for all data of its shape.
 
@@ -146,16 +141,17 @@ def chain_programs(
         Whether L is a matrix.
     num_vectorized : int
         Number of chains advanced by one call; 0 for one chain without a leading axis.
-    by_moments : bool
-        Whether the target has moments.
+    arrows : tuple of Arrow, optional
+        Where data are prepared, how the statistics of normal rows are laid out.
     """
 
     def potential_of(fixed: Target) -> Callable[[jax.Array], jax.Array]:
         def potential(x: jax.Array) -> jax.Array:
             z = fixed.centre + (fixed.scale @ x if dense else fixed.scale * x)
-            if fixed.moments is not None:
-                return -log_density_by_moments(density, z, fixed.arrays, fixed.moments)
-            return -log_density_z(density, z, fixed.arrays)
+            if arrows is None:
+                return -density.log_density(z, fixed.arrays)
+            by_site = density.unflatten(z)
+            return -log_joint_program(density, arrows)(by_site, fixed.arrays, fixed.prepared)
 
         return potential
 
@@ -166,7 +162,7 @@ def chain_programs(
             _SHORT,
             step_size=1.0,
             dense_mass=False,
-            target_accept_prob=fixed.accept,  # pyright: ignore[reportArgumentType]
+            target_accept_prob=fixed.accept,
             trajectory_length=None,
             max_tree_depth=max_tree_depth,
             model_args=(fixed,),
@@ -206,21 +202,23 @@ def chain_programs(
         return jax.lax.fori_loop(0, steps, body, (state, blank))
 
     size = density.size
-    first = (jax.random.key(0), jnp.zeros(size))
+    number = partial(jax.ShapeDtypeStruct, dtype=jnp.result_type(float))
+    chains = (num_vectorized,) if num_vectorized else ()
     if num_vectorized:
         begin = jax.vmap(begin, in_axes=(0, 0, None))
         advance = jax.vmap(advance, in_axes=(0, None, None, None))
-        first = (jax.random.split(first[0], num_vectorized), jnp.zeros((num_vectorized, size)))
+    key: Any = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), chains))
+    first = (key, number((*chains, size)))
     fixed = Target(
         arrays=density.arrays,
-        centre=jnp.zeros(size),
-        scale=jnp.zeros((size, size) if dense else size),
-        accept=jnp.zeros(()),
-        moments=blank_moments(size) if by_moments else None,
+        centre=number((size,)),
+        scale=number((size, size) if dense else (size,)),
+        accept=number(()),
+        prepared=None if arrows is None else blank_preparation(density, arrows),
     )
     state = jax.eval_shape(begin, *first, fixed)
-    clock = jnp.zeros((CHUNK, 2), dtype=int)
+    steps, clock = (jax.ShapeDtypeStruct(s, jnp.result_type(int)) for s in ((), (CHUNK, 2)))
     return ChainPrograms(
         begin=jax.jit(begin).lower(*first, fixed).compile(),
-        advance=jax.jit(advance).lower(state, clock, jnp.asarray(1), fixed).compile(),
+        advance=jax.jit(advance).lower(state, clock, steps, fixed).compile(),
     )

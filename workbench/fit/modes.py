@@ -475,12 +475,12 @@ def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tup
 
     def program(theta: jax.Array, arrays: Any) -> dict[str, Any]:
         z = objective.complete(theta, arrays)
-        values = density.constrain(z, arrays)
+        found = density.point(z, arrays)
         out: dict[str, Any] = {
             "z": z,
-            "values": values,
-            "log_terms": density.log_terms(z, arrays),
-            "estimands": density.estimands(values, arrays),
+            "values": found.values,
+            "log_terms": density.sum_by_role(found.log_probs),
+            "estimands": density.estimands(found.values, arrays),
             "jacobian": density.jacobian(partial(term_vector, density))(z, arrays),
             "bounds": density.bounds(z, arrays),
         }

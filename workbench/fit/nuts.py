@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from workbench.errors import FitError
@@ -19,12 +19,12 @@ from workbench.fit.hierarchy import Effects, change_of_effects
 from workbench.fit.kernel import CHUNK, Target, adaptation_clock, chain_programs
 from workbench.fit.mode import ModeFit
 from workbench.fit.modes import fit_laplace
+from workbench.fit.prepared import prepare_data
 from workbench.fit.provenance import provenance, stopwatch
 from workbench.fit.quantities import Completion, Quantities, evaluate_draws
 from workbench.fit.sampler import ChainMethod, Chains, Progress, Sampler
 from workbench.fit.status import Status
 from workbench.fit.stopping import Goal
-from workbench.fit.sufficient import moments_of
 from workbench.fit.tree import estimand_table, stacked
 from workbench.model import Density, Model, read_density
 
@@ -139,8 +139,7 @@ def fit_nuts(
         raise FitError(f"model '{density.model.name}' has no latent site to sample")
     keep_compiled_programs()
     method = chain_method or ("parallel" if jax.default_backend() == "cpu" else "vectorized")
-    keys = jax.random.split(jax.random.key(seed), 5)
-    drawn = jax.random.fold_in(keys[2], num_chains)  # of what is integrated out
+    keys = _keys(jax.random.key(seed), num_chains)
     asked = {
         "effects": effects,
         "num_warmup": num_warmup,
@@ -149,7 +148,8 @@ def fit_nuts(
         "target_accept_prob": target_accept_prob,
         "max_tree_depth": max_tree_depth,
     }
-    identity = identity_of(density, {"seed": seed, **asked})
+    # data are gone through for their fingerprint, so only where it is asked for
+    identity = {} if checkpoint is None else identity_of(density, {"seed": seed, **asked})
 
     def begin(coordinates: Coordinates) -> tuple[_Plan, Sampler]:
         accept = target_accept_prob or (None if whiten else _ACCEPT_HIERARCHY)
@@ -159,18 +159,18 @@ def fit_nuts(
             plan.max_tree_depth,
             coordinates.whitened,
             num_chains if method == "vectorized" else 0,
-            moments is not None,
+            None if prepared is None else prepared.arrows,
         )
         return plan, Sampler(
             programs,
-            keys=jax.random.split(keys[2], num_chains),
-            starts=draw_starts_of_chains(target, coordinates, keys[1], num_chains),
+            keys=keys.chains,
+            starts=draw_starts_of_chains(target, coordinates, keys.starts, num_chains),
             target=Target(
                 arrays=target.arrays,
-                centre=jnp.asarray(coordinates.centre),
-                scale=jnp.asarray(coordinates.scale),
-                accept=jnp.asarray(plan.accept, dtype=float),
-                moments=moments,
+                centre=coordinates.centre,
+                scale=coordinates.scale,
+                accept=np.asarray(plan.accept),
+                prepared=None if prepared is None else prepared.made,
             ),
             clock=adaptation_clock(plan.num_warmup, mass_matrix=not plan.alone),
             chain_method=method,
@@ -188,7 +188,7 @@ def fit_nuts(
             coordinates = choose_coordinates(target, guide, whiten=whiten)
         else:
             coordinates = Coordinates.from_arrays(saved.arrays)
-        moments = moments_of(target, coordinates.centre)
+        prepared = prepare_data(target, coordinates.centre)
         plan, sampler = begin(coordinates)
         if saved is not None:
             sampler.restore(saved.arrays)
@@ -214,13 +214,14 @@ def fit_nuts(
                 )
                 plan, sampler = begin(coordinates)
         chains, quantities = _draw(
-            lambda z: z if change is None else change.expand(z, drawn),
+            lambda z: z if change is None else change.expand(z, keys.effects),
             density, sampler, num, goal, max_samples, save,
         )  # fmt: skip
         save(now=True)
         elapsed = seconds()
     table, draws = estimand_table(density, quantities.estimands)
     status, detail = judge(chains, table, goal)
+    statistics = prepared is not None and bool(prepared.arrows)
     settings = {
         **asked,
         "num_warmup": plan.num_warmup,
@@ -231,7 +232,7 @@ def fit_nuts(
         "adapted": "step size" if plan.alone else "step size and mass matrix",
         "coordinates": coordinates.verdict,
         "hierarchy": "as written" if change is None else change.verdict,
-        "likelihood": "by row" if moments is None else "by sufficient statistics of the rows",
+        "likelihood": "by sufficient statistics of the rows" if statistics else "by row",
         "laplace_pareto_k": coordinates.pareto_k,
         "until": None if until is None else dict(until),
         "interrupted": chains.interrupted,
@@ -250,8 +251,29 @@ def fit_nuts(
             z=chains.z,
             quantities=quantities,
             statistics=chains.statistics,
-            keys=keys[3:],
+            keys=keys.predictive,
         ),
+    )
+
+
+class _Keys(NamedTuple):
+    """Random keys: of the starts, of each chain, of what is integrated out, of predictive draws."""
+
+    starts: jax.Array
+    chains: jax.Array
+    effects: jax.Array
+    predictive: jax.Array
+
+
+@partial(jax.jit, static_argnums=1)
+def _keys(key: jax.Array, num_chains: int) -> _Keys:
+    """The stages' keys of a seed's, from one program."""
+    keys = jax.random.split(key, 5)
+    return _Keys(
+        starts=keys[1],
+        chains=jax.random.split(keys[2], num_chains),
+        effects=jax.random.fold_in(keys[2], num_chains),
+        predictive=keys[3:],
     )
 
 

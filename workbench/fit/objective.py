@@ -35,7 +35,7 @@ from workbench.fit.derivatives import (
 )
 from workbench.model import Density
 from workbench.model.density import Latent
-from workbench.model.evaluation import Evaluation, elements
+from workbench.model.evaluation import Point, elements
 from workbench.model.grouping import (
     Groups,
     groups_of_hessian,
@@ -105,7 +105,7 @@ class Objective:
         self, theta: jax.Array, u: jax.Array, arrays: Mapping[str, Any] | None = None
     ) -> jax.Array:
         """The integrand over u (the objective itself when there are no effects)."""
-        found = self.density.evaluate(self.place(theta, u), arrays)
+        found = self.density.point(self.place(theta, u), arrays)
         terms = self.density.sum_by_role(found.log_probs)
         effects = self.density.names("random effect")
         # u is integrated over z, so its Jacobian belongs inside whatever the method
@@ -115,10 +115,23 @@ class Objective:
 
     def log_prior(self, z: jax.Array, arrays: Mapping[str, Any]) -> jax.Array:
         """What the objective holds of priors: their density, and for Laplace the Jacobian."""
-        found = self.density.evaluate(z, arrays)
+        found = self.density.point(z, arrays)
         return self._beside(found, self.density.sum_by_role(found.log_probs).log_prior)
 
-    def _beside(self, found: Evaluation, log_prior: jax.Array) -> jax.Array:
+    def prior_curvature(self, theta: jax.Array, arrays: Mapping[str, Any]) -> jax.Array:
+        """Row sums of minus the Hessian of the log prior in the parameters, shape (P,)."""
+        density, z = self.density, self.complete(theta, arrays)
+        if not density.prior_moves:
+            return jnp.zeros(theta.shape)
+
+        def log_prior(t: jax.Array) -> jax.Array:
+            found = density.point(z.at[self.free].set(t), arrays)
+            return density.sum_by_role(found.log_probs).log_prior
+
+        # in reverse mode: a solver may have no forward derivative
+        return -jax.grad(lambda t: jnp.sum(jax.grad(log_prior)(t)))(theta)
+
+    def _beside(self, found: Point, log_prior: jax.Array) -> jax.Array:
         effects = self.density.names("random effect")
         total = log_prior if self.has_prior else jnp.zeros(())
         if self.method == "Laplace":
@@ -173,17 +186,24 @@ class Objective:
     # -- compiled programs -------------------------------------------------------------------
     def values_at(self, points: np.ndarray) -> np.ndarray:
         """Objective at many points, (K, P) to (K,), in blocks of one compiled size; or at one."""
-        size = 1 if len(points) == 1 else _BLOCK
+        most = self.density.tangents_at_once or _BLOCK
+        size = 1 if len(points) == 1 else min(most, _BLOCK)
         rows = np.concatenate([points, np.repeat(points[:1], -len(points) % size, axis=0)])
         blocks = rows.reshape(-1, size, rows.shape[-1])
         program, arrays = _block(self), self.density.arrays
-        values = [np.asarray(program(jnp.asarray(b), arrays)) for b in blocks]
+        values = [np.asarray(program(b, arrays)) for b in blocks]
         return np.concatenate(values)[: len(points)]
 
     @property
     def derivatives_in(self) -> Callable[..., Derivatives]:
         """Value, gradient and Hessian at w = 0 of the objective at theta + P w."""
         return _derivatives_in(self)
+
+    @property
+    def has_gauss_newton_parts(self) -> bool:
+        """Whether an observed distribution or a prior tells of scales: a lone factor does not."""
+        density = self.density
+        return bool(density.names("observed")) or (self.has_prior and density.prior_moves)
 
     @property
     def gauss_newton_parts(self) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
@@ -257,13 +277,9 @@ def _gauss_newton_parts(objective: Objective) -> Callable[..., Any]:
         def observed(t: jax.Array) -> jax.Array:
             return density.observed_parameters(z.at[free].set(t), arrays)
 
-        def log_prior(t: jax.Array) -> jax.Array:
-            return density.log_terms(z.at[free].set(t), arrays).log_prior
-
-        # row sums of the Hessian, in reverse mode: a solver may have no forward derivative
-        prior = -jax.grad(lambda t: jnp.sum(jax.grad(log_prior)(t)))(theta)
         jacobian = density.jacobian(observed)(theta)
-        return jacobian, density.observed_weights(z, arrays), prior
+        weights = density.observed_weights(z, arrays)
+        return jacobian, weights, objective.prior_curvature(theta, arrays)
 
     return jax.jit(program)
 

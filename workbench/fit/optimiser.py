@@ -198,8 +198,8 @@ def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     value, norm = np.full((2, len(z0)), np.nan)
     paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
     for _ in range(-(-max_iterations // _ROUND)):
-        scales = np.stack([rescale(objective, jnp.asarray(point), arrays) for point in z])
-        ends = program(jnp.asarray(z), jnp.asarray(scales), arrays, _CLOSE, reach)
+        scales = np.stack([rescale(objective, point, arrays) for point in z])
+        ends = program(z, scales, arrays, _CLOSE, reach)
         z, value, norm, count, path_value, path_norm, done = (np.asarray(x) for x in ends)
         total += count
         for k, n in enumerate(count):
@@ -375,7 +375,7 @@ class Point:
         """Evaluate the objective's derivatives at theta, in coordinates theta + P w."""
         arrays = objective.density.arrays
         value, gradient, hessian = (
-            np.asarray(x) for x in objective.derivatives_in(jnp.asarray(theta), scale, arrays)
+            np.asarray(x) for x in objective.derivatives_in(theta, scale, arrays)
         )
         return cls.of(theta, float(value), gradient, scale, -0.5 * (hessian + hessian.T))
 

@@ -164,7 +164,7 @@ def _per_draw(program: Callable[..., Any], density: Density, z: np.ndarray) -> d
 @compiled
 def _values(density: Density, left_out: tuple[str, ...]) -> Callable[..., Any]:
     def one(z: jax.Array, arrays: Any) -> dict[str, Any]:
-        values = density.evaluate(z, arrays).values
+        values = density.point(z, arrays).values
         return {
             "values": {k: v for k, v in values.items() if k not in left_out},
             "estimands": density.estimands(values, arrays),
@@ -178,7 +178,7 @@ def _densities(density: Density, pointwise: bool) -> Callable[..., Any]:
     prior = density.names("parameter", "random effect", "prior")
 
     def one(z: jax.Array, arrays: Any) -> dict[str, Any]:
-        log_probs = density.evaluate(z, arrays).log_probs
+        log_probs = density.point(z, arrays).log_probs
         observed = density.names("observed") if pointwise else ()
         return {
             "log_likelihood": {n: log_probs[n] for n in observed},

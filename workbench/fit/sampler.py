@@ -1,14 +1,16 @@
-"""Chains advanced in chunks: each in a thread, watched, stopped, saved and gone on with.
+"""Chains advanced in chunks by threads: watched, stopped, saved and gone on with.
 
 The programs (:mod:`workbench.fit.kernel`) advance a chain by up to a chunk of steps, so that
 between chunks a chain can be watched, stopped by an interrupt, or saved. XLA releases Python's
-lock while it runs, so threads keep all cores busy; nothing is traced inside a thread, since
-NumPyro's handler stack is global. A chain's draws do not depend on where its chunks end: one that
-goes on from a saved state makes the very draws it would have made.
+lock while it runs, so one thread for each core keeps all of them busy; a thread takes the chain
+that has come least far. Nothing is traced inside a thread, since NumPyro's handler stack is global.
+A chain's draws do not depend on where its chunks end: one that goes on from a saved state makes the
+very draws it would have made.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -115,8 +117,9 @@ class Sampler:
         self._progress, self.num_chains = progress, len(starts)
         together = chain_method == "vectorized"
         first = [(keys, starts)] if together else list(zip(keys, starts, strict=True))
-        self._points = [_Point(programs.begin(key, jnp.asarray(x), target)) for key, x in first]
-        self._stop = threading.Event()
+        self._points = [_Point(programs.begin(key, x, target)) for key, x in first]
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self._busy: set[int] = set()  # runners that a thread advances
 
     def advance(
         self,
@@ -149,13 +152,14 @@ class Sampler:
         steps = len(self._clock) + num_samples
         shown = len(self._clock) + (most or num_samples)
 
-        def run(runner: int) -> None:
-            while self._points[runner].done < steps and not self._stop.is_set():
+        def work() -> None:
+            while (runner := self._take(steps)) is not None:
                 self._advance_by_chunk(runner, steps, shown)
+                self._busy.discard(runner)
                 if after_chunk is not None:
                     after_chunk()
 
-        interrupted = self._run_all(run)
+        interrupted = self._run_all(work)
         merged = [_merge(point.blocks) for point in self._points]
         if any(not m for m in merged):
             raise KeyboardInterrupt
@@ -177,9 +181,7 @@ class Sampler:
         clock = np.tile(AFTER_WARMUP, (CHUNK, 1))
         if warmup:
             clock[:steps] = self._clock[point.done : point.done + steps]
-        state, made = self._programs.advance(
-            point.state, jnp.asarray(clock), jnp.asarray(steps), self._target
-        )
+        state, made = self._programs.advance(point.state, clock, np.asarray(steps), self._target)
         block = {k: _first_steps(k, np.asarray(v), steps) for k, v in made.items()}
         kept, diverged = point.blocks, point.divergences
         if not warmup:
@@ -197,13 +199,25 @@ class Sampler:
                 )
             )
 
-    def _run_all(self, run: Callable[[int], None]) -> bool:
-        """Run every runner, and say whether there was an interrupt, now or before."""
-        workers = len(self._points) if self._method == "parallel" else 1
+    def _take(self, steps: int) -> int | None:
+        """The runner that has come least far of those that are free; none when all are done."""
+        with self._lock:
+            free = [r for r in range(len(self._points)) if r not in self._busy]
+            left = [r for r in free if self._points[r].done < steps]
+            if not left or self._stop.is_set():
+                return None
+            chosen = min(left, key=lambda r: self._points[r].done)
+            self._busy.add(chosen)
+            return chosen
+
+    def _run_all(self, work: Callable[[], None]) -> bool:
+        """Work in threads, one a core, and say whether there was an interrupt, now or before."""
+        parallel = self._method == "parallel"
+        workers = min(len(self._points), os.cpu_count() or 1) if parallel else 1
         futures: list[Future[None]] = []
         with ThreadPoolExecutor(max_workers=workers) as pool:
             try:
-                futures += [pool.submit(run, c) for c in range(len(self._points))]
+                futures += [pool.submit(work) for _ in range(workers)]
                 # waking now and then: the system may hand an interrupt to another thread
                 while wait(futures, timeout=_POLL).not_done:
                     pass

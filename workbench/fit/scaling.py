@@ -56,6 +56,8 @@ def rescale(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -
     if objective.effects.size:
         return _rescale_marginal(objective, theta, arrays)[0]
     size = theta.size
+    if not objective.has_gauss_newton_parts:
+        return np.eye(size)
     information = np.asarray(_gauss_newton(objective)(theta, arrays))
     scale = scale_of_information(objective, information)
     if scale is not None:
@@ -88,6 +90,8 @@ def units(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -> 
     """
     if objective.effects.size:
         return _rescale_marginal(objective, theta, arrays)[1]
+    if not objective.has_gauss_newton_parts:
+        return np.ones(theta.size)
     jacobian, weight, _ = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
     finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
     rms = np.sqrt(np.mean(jacobian[finite] ** 2, axis=0)) if finite.any() else np.ones(theta.size)
@@ -125,13 +129,30 @@ def _gauss_newton(objective: Objective) -> Callable[..., jax.Array]:
 
     It is not finite where a row is not: :func:`information_factor` leaves such rows out.
     """
-    parts = objective.gauss_newton_parts
+    density, parts = objective.density, objective.gauss_newton_parts
+    at_once = density.tangents_at_once if density.forward_mode else None
 
-    def program(theta: jax.Array, arrays: Any) -> jax.Array:
+    def by_factor(theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
         jacobian, weight, prior = parts(theta, arrays)
         # a row for each coordinate is how tangents are pushed forward: nothing is transposed
         factor = jacobian.T * jnp.sqrt(jnp.abs(weight))
-        information = factor @ factor.T
+        return factor @ factor.T, prior
+
+    def by_products(theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
+        """The same, a few columns at a time: a Jacobian would be as large as the data."""
+        z = objective.complete(theta, arrays)
+        weight = jnp.abs(density.observed_weights(z, arrays))
+        _, push = jax.linearize(
+            lambda t: density.observed_parameters(z.at[objective.free].set(t), arrays), theta
+        )
+        pull = jax.linear_transpose(push, theta)
+        columns = jax.lax.map(
+            lambda v: pull(weight * push(v))[0], jnp.eye(theta.size), batch_size=at_once
+        )
+        return columns, objective.prior_curvature(theta, arrays)
+
+    def program(theta: jax.Array, arrays: Any) -> jax.Array:
+        information, prior = (by_factor if at_once is None else by_products)(theta, arrays)
         if objective.has_prior:
             information += jnp.diag(jnp.where(jnp.isfinite(prior), jnp.abs(prior), 0.0))
         return information

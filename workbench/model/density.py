@@ -25,9 +25,11 @@ from jax.extend.core import ClosedJaxpr
 
 from workbench.data import Dataset
 from workbench.errors import ModelError
+from workbench.model.affine import Form, forms_through
 from workbench.model.binding import Arguments
 from workbench.model.evaluation import (
     Evaluation,
+    Point,
     evaluate,
     family,
     floating_parameters,
@@ -38,8 +40,9 @@ from workbench.model.evaluation import (
 from workbench.model.labels import scalar_labels, unique_labels
 from workbench.model.model import LogTerms, Model, Site
 from workbench.model.provenance import operations
-from workbench.model.structure import twin_of
+from workbench.model.structure import digest_of_operations, twin_of
 
+_ROWS_HELD = 2_000_000  # numbers in tangents of the rows that are held at once
 _TABLE_LIMIT = 50  # a deterministic site larger than this is a curve, not an estimand
 
 
@@ -160,6 +163,13 @@ class Density:
         """One trace at z, shape (D,)."""
         return evaluate(self.model.fn, self.arguments.join(arrays), self.unflatten(z))
 
+    def point(self, z: jax.Array, arrays: Mapping[str, Any] | None = None) -> Point:
+        """Values, log densities and log Jacobians at z, shape (D,).
+
+        The function is traced once for all programs of its structure: in them it is one operation.
+        """
+        return _point(self.twin)(z, self.arrays if arrays is None else arrays)
+
     def log_terms(self, z: jax.Array, arrays: Mapping[str, Any] | None = None) -> LogTerms:
         """Log-likelihood, log density of the random effects and log prior at z (scalars).
 
@@ -188,6 +198,12 @@ class Density:
         -1.3863
         """
         return self.sum_by_role(self.evaluate(z, arrays).log_probs)
+
+    def log_density(self, z: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:
+        """Log joint density of z, shape (D,): log joint plus log Jacobian (scalar, nats)."""
+        found = self.point(z, arrays)
+        log_joint = self.sum_by_role(found.log_probs).log_joint
+        return log_joint + sum(found.log_jacobian.values(), start=jnp.zeros(()))
 
     def sum_by_role(self, log_probs: Mapping[str, jax.Array]) -> LogTerms:
         """Sum log densities of sites over the sites of each role."""
@@ -257,24 +273,56 @@ class Density:
             families.extend(family(found[n]) for n in self.names("observed"))
             return z
 
-        jax.eval_shape(program, jnp.zeros(self.size), self.arrays)
+        jax.eval_shape(program, self._z, self.arrays)
         return tuple(families)
 
     # -- programs ----------------------------------------------------------------------------
     @cached_property
-    def traced(self) -> ClosedJaxpr:
-        """The operations of :meth:`evaluate` as JAX traces them, of z and the arrays."""
+    def _trace(self) -> tuple[ClosedJaxpr, Any]:
+        """The operations of :meth:`evaluate`, and the form of what they give."""
 
         def program(z: jax.Array, arrays: Any) -> Any:
             found = self.evaluate(z, arrays)
-            return found.values, found.log_probs, found.log_jacobian
+            return Point(found.values, found.log_probs, found.log_jacobian)
 
-        return jax.make_jaxpr(program)(jnp.zeros(self.size), self.arrays)
+        closed, shapes = jax.make_jaxpr(program, return_shape=True)(self._z, self.arrays)
+        return closed, jax.tree_util.tree_structure(shapes)
+
+    @property
+    def traced(self) -> ClosedJaxpr:
+        """The operations of :meth:`evaluate` as JAX traces them, of z and the arrays."""
+        return self._trace[0]
+
+    @property
+    def sites_traced(self) -> Any:
+        """What :attr:`traced` gives: a :class:`Point` of its outputs, as a tree's structure."""
+        return self._trace[1]
+
+    @cached_property
+    def operations_digest(self) -> str:
+        """Digest of what JAX traces, see :func:`digest_of_operations`."""
+        return digest_of_operations(self)
+
+    @property
+    def _z(self) -> Any:
+        """The shape of z, for tracing."""
+        return jax.ShapeDtypeStruct((self.size,), jnp.result_type(float))
 
     @cached_property
     def twin(self) -> Density:
         """The density without values for which programs are compiled, see :func:`twin_of`."""
         return twin_of(self)
+
+    @property
+    def tangents_at_once(self) -> int | None:
+        """How many tangents of all rows are held at once; ``None`` for all of them."""
+        rows = sum(int(np.prod(s.shape, dtype=int)) for s in self.sites if s.role == "observed")
+        return None if rows * self.size <= _ROWS_HELD else max(_ROWS_HELD // rows, 1)
+
+    @property
+    def prior_moves(self) -> bool:
+        """Whether the log prior depends on z: it does not where every prior is flat in z."""
+        return _prior_moves(self.twin)
 
     @cached_property
     def num_observations(self) -> int:
@@ -341,6 +389,26 @@ class Density:
 
 
 @lru_cache(maxsize=32)
+def _point(density: Density) -> Callable[..., Point]:
+    """Program of the values and log densities of a twin."""
+
+    def program(z: jax.Array, arrays: Any) -> Point:
+        found = density.evaluate(z, arrays)
+        return Point(found.values, found.log_probs, found.log_jacobian)
+
+    return jax.jit(program)
+
+
+@lru_cache(maxsize=32)
+def _prior_moves(density: Density) -> bool:
+    closed = density.traced
+    given = [Form.AFFINE, *[Form.CONSTANT] * (len(closed.jaxpr.invars) - 1)]
+    found = jax.tree_util.tree_unflatten(density.sites_traced, forms_through(closed, given))
+    priors = density.names("parameter", "prior")
+    return any(found.log_probs.get(n, Form.CONSTANT) is not Form.CONSTANT for n in priors)
+
+
+@lru_cache(maxsize=32)
 def _counts(density: Density) -> tuple[dict[str, int], Callable[..., dict[str, jax.Array]] | None]:
     """Elements of each observed site, and a program of what masks leave of them, if any do."""
     sizes: dict[str, int] = {}
@@ -351,7 +419,7 @@ def _counts(density: Density) -> tuple[dict[str, int], Callable[..., dict[str, j
         kept = {n: unmasked(found.distributions[n], found.log_probs[n].shape) for n in names}
         return {n: x for n, x in kept.items() if x is not None}
 
-    masked = jax.eval_shape(masks, jnp.zeros(density.size), density.arrays)
+    masked = jax.eval_shape(masks, density._z, density.arrays)
     return sizes, jax.jit(masks) if masked else None
 
 

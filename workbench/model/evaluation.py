@@ -51,6 +51,20 @@ class Evaluation(NamedTuple):
     supports: dict[str, Any]
 
 
+class Point(NamedTuple):
+    """What an evaluation gives at a point z without the distributions: arrays alone.
+
+    Attributes
+    ----------
+    values, log_probs, log_jacobian : dict of str to jax.Array
+        As in :class:`Evaluation`.
+    """
+
+    values: dict[str, jax.Array]
+    log_probs: dict[str, jax.Array]
+    log_jacobian: dict[str, jax.Array]
+
+
 def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluation:
     """Trace a NumPyro function once at unconstrained values.
 

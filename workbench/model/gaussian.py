@@ -18,6 +18,7 @@ Lindley and Smith (1972), "Bayes estimates for the linear model", J. Royal Stati
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -53,6 +54,11 @@ def gaussian_sites(density: Density) -> tuple[str, ...]:
     >>> gaussian_sites(read_density(means, {"y": [1.0, 2.0]}))
     ('mu', 'a')
     """
+    return _gaussian_sites(density.twin)
+
+
+@lru_cache(maxsize=32)
+def _gaussian_sites(density: Density) -> tuple[str, ...]:
     on_line = [x for x in density.latents if x.scale == "" and not x.improper]
     if not on_line:
         return ()

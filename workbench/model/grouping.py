@@ -15,12 +15,15 @@ one ``factor``), the whole Hessian is formed and read instead, at q products.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.tree_util import Partial
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
@@ -143,7 +146,9 @@ def sightings(
         seeds[k][:, kind] = first[kind], first[kind] * np.arange(kind.size), second[kind]
 
     bound = terms if isinstance(terms, Partial) else Partial(terms)  # a nested one holds constants
-    with jax.ensure_compile_time_eval():  # also while another program is traced
+    # while another program is traced, at once instead of as a part of it
+    tracing = isinstance(jnp.zeros(()), Tracer)
+    with jax.ensure_compile_time_eval() if tracing else nullcontext():
         made = np.asarray(_products(bound, u, seeds.reshape(-1, q)))
     found: list[Sightings | None] = []
     for kind, (plain, placed, other) in zip(kinds, made.reshape(len(kinds), 3, -1), strict=True):

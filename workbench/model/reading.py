@@ -22,6 +22,7 @@ from workbench.model.binding import Arguments, as_dataset, call_arguments
 from workbench.model.density import Density, Latent
 from workbench.model.model import Model, Role, Site, as_model
 from workbench.model.provenance import CONSTANT, Labels, reach
+from workbench.model.readings import read_before, remember
 from workbench.model.sites import NEEDS_VALUES, TracedSite, first_line, trace_at_centre
 
 _RESERVED_DIMS = ("group", "chain", "draw")
@@ -67,7 +68,15 @@ def read_density(model: Model | Callable[..., Any], data: Any = None) -> Density
     >>> [(s.name, s.role) for s in read_density(normal, {"y": [1.0, 2.0]}).sites]
     [('mu', 'parameter'), ('sigma', 'parameter'), ('y', 'observed')]
     """
-    model, dataset = as_model(model), as_dataset(data)
+    dataset = as_dataset(data)
+    density = read_before(model, data, dataset)
+    if density is None:
+        density = _read(as_model(model), dataset)
+        remember(model, data, density)
+    return density
+
+
+def _read(model: Model, dataset: Dataset) -> Density:
     kwargs = call_arguments(model.fn, dataset)
     arguments, traced = _trace(model, kwargs)
     flow = _follow(model, arguments, traced)

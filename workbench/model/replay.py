@@ -41,13 +41,13 @@ def replay(closed: ClosedJaxpr, known: Mapping[Var, Any], wanted: Sequence[Any])
     """
     names = list(known)
     part = closed.jaxpr.replace(
-        invars=names, outvars=list(wanted), eqns=_needed(closed.jaxpr, set(names), wanted)
+        invars=names, outvars=list(wanted), eqns=needed_operations(closed.jaxpr, set(names), wanted)
     )
     return list(jaxpr_as_fun(ClosedJaxpr(part, closed.consts))(*known.values()))
 
 
-def _needed(jaxpr: Jaxpr, known: set[Any], wanted: Sequence[Any]) -> list[Any]:
-    """Operations from which the wanted follow, in order, the known not computed."""
+def needed_operations(jaxpr: Jaxpr, known: set[Any], wanted: Sequence[Any]) -> list[Any]:
+    """Operations from which the wanted variables follow, in order, the known not computed."""
     needed = {v for v in wanted if not isinstance(v, Literal)} - known
     chosen = []
     for equation in reversed(jaxpr.eqns):

@@ -322,7 +322,7 @@ def _misfit(name: str, site: Mapping[str, Any]) -> str:
     if any(isinstance(x, Tracer) for x in parts) or _may_hold_anything(fn):
         return ""
     with jax.ensure_compile_time_eval():
-        inside = np.asarray(fn.support(jnp.asarray(value)))
+        inside = np.asarray(fn.support(np.asarray(value)))
     if inside.all():
         return ""
     at = tuple(int(i) for i in np.argwhere(~inside)[0])

@@ -80,12 +80,6 @@ def twin_of(density: Density) -> Density:
     (True, (2,))
     """
     arguments, model = density.arguments, density.model
-    operations = hashlib.sha256()
-    for closed in _traced(density):
-        operations.update(_ADDRESS.sub("", str(closed)).encode())
-        for value in constants_of(closed):
-            key = jnp.issubdtype(jnp.result_type(value), jax.dtypes.prng_key)
-            operations.update(np.asarray(jax.random.key_data(value) if key else value).tobytes())
     # data that programs hold: constants of the function, and what only estimands read
     beside = set(density.data.inputs) - set(arguments.join())
     held = arguments.static or (model.estimands is not None and bool(beside))
@@ -98,11 +92,24 @@ def twin_of(density: Density) -> Density:
         arguments.form,
         *(x if isinstance(x, _PLAIN) else _One(x) for x in arguments.statics),
         density.data.fingerprint if held else "",
-        operations.hexdigest(),
+        density.operations_digest,
     )
     data = density.data if held else Dataset.from_arrays(name="none", inputs={}, observed={})
     bare = replace(density, data=data, arguments=arguments.without_values())
+    # known without another trace
+    vars(bare).update(twin=bare, _trace=density._trace)
     return _first(_Structure(parts, bare))
+
+
+def digest_of_operations(density: Density) -> str:
+    """SHA-256 of what JAX traces: the operations, their constants, and the names of the sites."""
+    digest = hashlib.sha256(repr(density.sites_traced).encode())
+    for closed in _traced(density):
+        digest.update(_ADDRESS.sub("", str(closed)).encode())
+        for value in constants_of(closed):
+            key = jnp.issubdtype(jnp.result_type(value), jax.dtypes.prng_key)
+            digest.update(np.asarray(jax.random.key_data(value) if key else value).tobytes())
+    return digest.hexdigest()
 
 
 def _traced(density: Density) -> list[ClosedJaxpr]:

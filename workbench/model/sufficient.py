@@ -18,7 +18,7 @@ multiple of the number of groups.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -32,6 +32,12 @@ from jax.tree_util import Partial
 from workbench.model.arrow import Arrow, ArrowMatrix, find_arrow
 from workbench.model.density import Density
 from workbench.model.evaluation import evaluate
+from workbench.model.products import (
+    DataProduct,
+    columns_of,
+    find_products,
+    with_products,
+)
 from workbench.model.replay import affine_arguments, moved_by, replay
 from workbench.model.sites import bare
 
@@ -83,12 +89,15 @@ class TracedJoint:
         Terms of the log joint density beside the normal rows, scalars, as variables.
     rows : tuple of NormalRows
         The sites with statistics.
+    products : tuple of DataProduct
+        Products with data matrices on the way to the rest.
     """
 
     closed: ClosedJaxpr
     names: tuple[str, ...]
     rest: tuple[Any, ...]
     rows: tuple[NormalRows, ...]
+    products: tuple[DataProduct, ...]
 
     def known(self, z: dict[str, jax.Array] | None, arrays: Any) -> dict[Any, Any]:
         """Values of the program's inputs: the sites' where given, and the arrays."""
@@ -150,8 +159,17 @@ def trace_joint(density: Density) -> TracedJoint:
     taken = {f"site {n}" for n in rows}
     rest = tuple(v for k, v in outputs.items() if not k.startswith("rows ") and k not in taken)
     return TracedJoint(
-        closed=closed, names=tuple(sorted(shapes)), rest=rest, rows=tuple(rows.values())
+        closed=closed,
+        names=tuple(sorted(shapes)),
+        rest=rest,
+        rows=tuple(rows.values()),
+        products=find_products(closed, moved, [*rest, *_asked(rows.values())]),
     )
+
+
+def _asked(rows: Iterable[NormalRows]) -> list[Any]:
+    """Variables that the statistics of the rows are used with: arguments, and common scales."""
+    return [x for r in rows for x in (*r.arguments, *([r.scale] if r.common else []))]
 
 
 def _is_plain_normal(fn: Any) -> bool:
@@ -198,11 +216,19 @@ def find_arrows(joint: TracedJoint, arrays: Any) -> tuple[Arrow, ...]:
     return tuple(found)
 
 
-def statistics(
-    joint: TracedJoint, arrows: Sequence[Arrow], arrays: Any
-) -> list[dict[str, jax.Array | ArrowMatrix]]:
-    """Sufficient statistics of each site of rows, from one reading of the data."""
-    return [_statistics(joint, r, a, arrays) for r, a in zip(joint.rows, arrows, strict=True)]
+def prepare(joint: TracedJoint, arrows: Sequence[Arrow], arrays: Any) -> dict[str, Any]:
+    """What is made of the data once for a fit.
+
+    Returns
+    -------
+    dict
+        ``rows``: sufficient statistics of each site of rows; ``columns``: the transposed matrix
+        of each product.
+    """
+    return {
+        "rows": [_statistics(joint, r, a, arrays) for r, a in zip(joint.rows, arrows, strict=True)],
+        "columns": columns_of(joint.closed, joint.products, joint.known(None, arrays)),
+    }
 
 
 def _statistics(joint: TracedJoint, rows: NormalRows, arrow: Arrow, arrays: Any) -> dict[str, Any]:
@@ -244,16 +270,16 @@ def _statistics(joint: TracedJoint, rows: NormalRows, arrow: Arrow, arrays: Any)
 def log_joint(
     joint: TracedJoint,
     arrows: Sequence[Arrow],
-    given: Sequence[dict[str, Any]],
+    given: dict[str, Any],
     z: dict[str, jax.Array],
     arrays: Any,
 ) -> jax.Array:
-    """Log joint density plus log Jacobian (scalar, nats), the rows by their statistics."""
-    asked = [x for r in joint.rows for x in (*r.arguments, *([r.scale] if r.common else []))]
-    values = replay(joint.closed, joint.known(z, arrays), [*joint.rest, *asked])
+    """Log joint density plus log Jacobian (scalar, nats), from what :func:`prepare` gives."""
+    known = with_products(joint.closed, joint.products, given["columns"], joint.known(z, arrays))
+    values = replay(joint.closed, known, [*joint.rest, *_asked(joint.rows)])
     total = sum(values[: len(joint.rest)], start=jnp.zeros(()))
     left = iter(values[len(joint.rest) :])
-    for rows, arrow, s in zip(joint.rows, arrows, given, strict=True):
+    for rows, arrow, s in zip(joint.rows, arrows, given["rows"], strict=True):
         h = jnp.concatenate([jnp.ravel(next(left)) for _ in rows.arguments])
         scale = jnp.reshape(next(left), ()) if rows.common else 1.0
         d = h - s["centre"]

@@ -41,7 +41,6 @@ from scipy.linalg import eigh
 from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
-from workbench.fit.kernel import log_density_z
 from workbench.model import Density, Model, read_density
 from workbench.study.instrument import p_loo, require_regular, subject
 
@@ -224,7 +223,7 @@ def _curvatures(density: Density, z: np.ndarray) -> tuple[np.ndarray, np.ndarray
     def program(z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
         def both(z: jax.Array) -> jax.Array:
             fit = density.log_terms(z, arrays).log_likelihood
-            return jnp.stack([fit, log_density_z(density, z, arrays)])
+            return jnp.stack([fit, density.log_density(z, arrays)])
 
         return density.jacobian(jax.jacrev(both))(z)
 
