@@ -15,6 +15,7 @@ Gneiting and Raftery (2007), doi:10.1198/016214506000001437.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ def scores_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+@lru_cache(maxsize=2)
 def leave_one_out(fit: DrawsFit) -> Any:
     """PSIS-LOO of a fit over its observed sites together; ``None`` where it cannot be had."""
     if "log_likelihood" not in fit.datatree.children:

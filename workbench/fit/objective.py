@@ -118,19 +118,6 @@ class Objective:
         found = self.density.point(z, arrays)
         return self._beside(found, self.density.sum_by_role(found.log_probs).log_prior)
 
-    def prior_curvature(self, theta: jax.Array, arrays: Mapping[str, Any]) -> jax.Array:
-        """Row sums of minus the Hessian of the log prior in the parameters, shape (P,)."""
-        density, z = self.density, self.complete(theta, arrays)
-        if not density.prior_moves:
-            return jnp.zeros(theta.shape)
-
-        def log_prior(t: jax.Array) -> jax.Array:
-            found = density.point(z.at[self.free].set(t), arrays)
-            return density.sum_by_role(found.log_probs).log_prior
-
-        # in reverse mode: a solver may have no forward derivative
-        return -jax.grad(lambda t: jnp.sum(jax.grad(log_prior)(t)))(theta)
-
     def _beside(self, found: Point, log_prior: jax.Array) -> jax.Array:
         effects = self.density.names("random effect")
         total = log_prior if self.has_prior else jnp.zeros(())
@@ -199,17 +186,6 @@ class Objective:
         """Value, gradient and Hessian at w = 0 of the objective at theta + P w."""
         return _derivatives_in(self)
 
-    @property
-    def has_gauss_newton_parts(self) -> bool:
-        """Whether an observed distribution or a prior tells of scales: a lone factor does not."""
-        density = self.density
-        return bool(density.names("observed")) or (self.has_prior and density.prior_moves)
-
-    @property
-    def gauss_newton_parts(self) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
-        """Jacobian of the observed parameters (K, P), their weights (K,), prior curvature (P,)."""
-        return _gauss_newton_parts(self)
-
 
 @lru_cache(maxsize=32)
 def _twin(
@@ -265,23 +241,6 @@ def _derivatives_in(objective: Objective) -> Callable[..., Derivatives]:
         return jax.jit(derivatives(objective, density))
     log_prior = objective.log_prior if objective.has_prior else None
     return jax.jit(normal_derivatives(objective, log_prior, density, scales))
-
-
-@compiled
-def _gauss_newton_parts(objective: Objective) -> Callable[..., Any]:
-    density, free = objective.density, objective.free
-
-    def program(theta: jax.Array, arrays: Any) -> Any:
-        z = objective.complete(theta, arrays)
-
-        def observed(t: jax.Array) -> jax.Array:
-            return density.observed_parameters(z.at[free].set(t), arrays)
-
-        jacobian = density.jacobian(observed)(theta)
-        weights = density.observed_weights(z, arrays)
-        return jacobian, weights, objective.prior_curvature(theta, arrays)
-
-    return jax.jit(program)
 
 
 @lru_cache(maxsize=8)

@@ -30,6 +30,7 @@ import numpy as np
 
 from workbench.fit.compilation import compiled
 from workbench.fit.objective import Objective
+from workbench.model import Density
 
 _WELL = 1e-8  # smallest over largest eigenvalue of an information that has digits to spare
 _TINY = 1e-200  # a diagonal entry that may have lost digits to underflow
@@ -56,9 +57,11 @@ def rescale(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -
     if objective.effects.size:
         return _rescale_marginal(objective, theta, arrays)[0]
     size = theta.size
-    if not objective.has_gauss_newton_parts:
+    if not _tells_of_scales(objective):
         return np.eye(size)
-    information = np.asarray(_gauss_newton(objective)(theta, arrays))
+    information, prior = (np.asarray(x) for x in _gauss_newton(objective.density)(theta, arrays))
+    if objective.has_prior:
+        information = information + np.diag(np.where(np.isfinite(prior), np.abs(prior), 0.0))
     scale = scale_of_information(objective, information)
     if scale is not None:
         return scale
@@ -90,9 +93,10 @@ def units(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -> 
     """
     if objective.effects.size:
         return _rescale_marginal(objective, theta, arrays)[1]
-    if not objective.has_gauss_newton_parts:
+    if not _tells_of_scales(objective):
         return np.ones(theta.size)
-    jacobian, weight, _ = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
+    parts = _gauss_newton_parts(objective.density)(theta, arrays)
+    jacobian, weight, _ = (np.asarray(x) for x in parts)
     finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
     rms = np.sqrt(np.mean(jacobian[finite] ** 2, axis=0)) if finite.any() else np.ones(theta.size)
     return 1 / np.maximum(1.0, rms)
@@ -123,41 +127,64 @@ def scale_of_information(objective: Objective, information: np.ndarray) -> np.nd
     return (vectors / np.sqrt(eigenvalues)) / column[:, None]
 
 
+def _tells_of_scales(objective: Objective) -> bool:
+    """Whether an observed distribution or a prior tells of scales: a lone factor does not."""
+    density = objective.density
+    return bool(density.names("observed")) or (objective.has_prior and density.prior_moves)
+
+
 @compiled
-def _gauss_newton(objective: Objective) -> Callable[..., jax.Array]:
-    """Compiled Gauss-Newton information, shape (P, P).
+def _gauss_newton_parts(density: Density) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
+    """Jacobian of the observed parameters (K, P), their weights (K,), prior curvature (P,).
+
+    One program for all methods: without effects, theta is z.
+    """
+
+    def program(z: jax.Array, arrays: Any) -> Any:
+        jacobian = density.jacobian(lambda z: density.observed_parameters(z, arrays))(z)
+        return jacobian, density.observed_weights(z, arrays), _prior_curvature(density, z, arrays)
+
+    return jax.jit(program)
+
+
+def _prior_curvature(density: Density, z: jax.Array, arrays: Any) -> jax.Array:
+    """Row sums of minus the Hessian of the log prior, shape (P,)."""
+    if not density.prior_moves:
+        return jnp.zeros(z.shape)
+
+    def log_prior(z: jax.Array) -> jax.Array:
+        return density.sum_by_role(density.point(z, arrays).log_probs).log_prior
+
+    # in reverse mode: a solver may have no forward derivative
+    return -jax.grad(lambda z: jnp.sum(jax.grad(log_prior)(z)))(z)
+
+
+@compiled
+def _gauss_newton(density: Density) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Compiled Gauss-Newton information, shape (P, P), and curvature of the prior, shape (P,).
 
     It is not finite where a row is not: :func:`information_factor` leaves such rows out.
     """
-    density, parts = objective.density, objective.gauss_newton_parts
+    parts = _gauss_newton_parts(density)
     at_once = density.tangents_at_once if density.forward_mode else None
 
-    def by_factor(theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
-        jacobian, weight, prior = parts(theta, arrays)
+    def by_factor(z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
+        jacobian, weight, prior = parts(z, arrays)
         # a row for each coordinate is how tangents are pushed forward: nothing is transposed
         factor = jacobian.T * jnp.sqrt(jnp.abs(weight))
         return factor @ factor.T, prior
 
-    def by_products(theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
+    def by_products(z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
         """The same, a few columns at a time: a Jacobian would be as large as the data."""
-        z = objective.complete(theta, arrays)
         weight = jnp.abs(density.observed_weights(z, arrays))
-        _, push = jax.linearize(
-            lambda t: density.observed_parameters(z.at[objective.free].set(t), arrays), theta
-        )
-        pull = jax.linear_transpose(push, theta)
+        _, push = jax.linearize(lambda z: density.observed_parameters(z, arrays), z)
+        pull = jax.linear_transpose(push, z)
         columns = jax.lax.map(
-            lambda v: pull(weight * push(v))[0], jnp.eye(theta.size), batch_size=at_once
+            lambda v: pull(weight * push(v))[0], jnp.eye(z.size), batch_size=at_once
         )
-        return columns, objective.prior_curvature(theta, arrays)
+        return columns, _prior_curvature(density, z, arrays)
 
-    def program(theta: jax.Array, arrays: Any) -> jax.Array:
-        information, prior = (by_factor if at_once is None else by_products)(theta, arrays)
-        if objective.has_prior:
-            information += jnp.diag(jnp.where(jnp.isfinite(prior), jnp.abs(prior), 0.0))
-        return information
-
-    return jax.jit(program)
+    return jax.jit(by_factor if at_once is None else by_products)
 
 
 def information_factor(
@@ -176,7 +203,8 @@ def information_factor(
         A, shape (K, P): a row for each parameter of an observed distribution, then, where the
         objective holds priors, a row for each coordinate. Rows that are not finite are zero.
     """
-    jacobian, weight, prior = (np.asarray(x) for x in objective.gauss_newton_parts(theta, arrays))
+    parts = _gauss_newton_parts(objective.density)(theta, arrays)
+    jacobian, weight, prior = (np.asarray(x) for x in parts)
     finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
     factor = np.zeros_like(jacobian)
     factor[finite] = jacobian[finite] * np.sqrt(np.abs(weight[finite]))[:, None]

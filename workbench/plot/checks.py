@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.comparison import Comparison
 from workbench.fit import Prediction
-from workbench.plot.distribution import smooth
+from workbench.plot.distribution import smooth, smooth_with_bandwidth
 from workbench.plot.select import outcome_kind, predictions_of
 from workbench.plot.style import (
     METHOD_COLOURS,
@@ -90,12 +90,14 @@ def _densities(comparison: Comparison, predictions: dict[str, Prediction], ax: A
     lower = 0.0 if positive else -np.inf
     grid = np.linspace(max(low - margin, lower), high + margin, 300)
     tail = (1 - comparison.level) / 2
+    # one bandwidth, that of the data, so that curves differ by what they hold alone
+    data, width = smooth_with_bandwidth(y, grid, lower, np.inf)
     for method in ("NUTS", "MLE"):
         if method not in predictions:
             continue
         draws = predictions[method].draws
         draws = draws.reshape(len(draws), -1)[:: max(len(draws) // _SETS, 1)]
-        curves = np.stack([smooth(d, grid, lower, np.inf) for d in draws])
+        curves = np.stack([smooth(d, grid, lower, np.inf, width) for d in draws])
         bottom, top = np.quantile(curves, [tail, 1 - tail], axis=0)
         colour = METHOD_COLOURS[method]
         if method == "NUTS":
@@ -105,7 +107,7 @@ def _densities(comparison: Comparison, predictions: dict[str, Prediction], ax: A
             ax.plot(grid, bottom, color=colour, linewidth=1.1, linestyle=":",
                     label="MLE")  # fmt: skip
             ax.plot(grid, top, color=colour, linewidth=1.1, linestyle=":", label="_MLE end")
-    ax.plot(grid, smooth(y, grid, lower, np.inf), color=METHOD_COLOURS["data"], linewidth=1.7,
+    ax.plot(grid, data, color=METHOD_COLOURS["data"], linewidth=1.7,
             label="data")  # fmt: skip
     if len(y) <= 100:
         ax.plot(y, np.zeros_like(y), "|", color=METHOD_COLOURS["data"], markersize=7,

@@ -87,7 +87,13 @@ def _link(link: str, x: np.ndarray, lower: float, upper: float) -> tuple[np.ndar
     return np.log(x - lower) - np.log(upper - x), 1 / (x - lower) + 1 / (upper - x)
 
 
-def smooth(draws: np.ndarray, grid: np.ndarray, lower: float, upper: float) -> np.ndarray:
+def smooth(
+    draws: np.ndarray,
+    grid: np.ndarray,
+    lower: float,
+    upper: float,
+    bandwidth: float | None = None,
+) -> np.ndarray:
     """Kernel density of draws on a grid; at a bound of the support it is reflected.
 
     Parameters
@@ -98,12 +104,25 @@ def smooth(draws: np.ndarray, grid: np.ndarray, lower: float, upper: float) -> n
         Equally spaced points.
     lower, upper : float
         Bounds of the support, infinite where open.
+    bandwidth : float, optional
+        Of the kernel, as :func:`smooth_with_bandwidth` gives it; chosen for the draws by default.
 
     Returns
     -------
     numpy.ndarray
         The density of all draws on the grid.
     """
+    return smooth_with_bandwidth(draws, grid, lower, upper, bandwidth)[0]
+
+
+def smooth_with_bandwidth(
+    draws: np.ndarray,
+    grid: np.ndarray,
+    lower: float,
+    upper: float,
+    bandwidth: float | None = None,
+) -> tuple[np.ndarray, float | None]:
+    """The density as of :func:`smooth`, and the bandwidth: ``None`` for draws all of one value."""
     from workbench import az
 
     x = draws.ravel().astype(float)
@@ -117,13 +136,16 @@ def smooth(draws: np.ndarray, grid: np.ndarray, lower: float, upper: float) -> n
         reach *= 2
         near = x[np.abs(x - middle) <= reach]
     if near.size < 2 or np.ptp(near) == 0:
-        return np.zeros_like(grid)
+        return np.zeros_like(grid), None
     a, b = max(lower, middle - reach), min(upper, middle + reach)
     a, b = (a if np.isfinite(a) else near.min()), (b if np.isfinite(b) else near.max())
-    points, density, _ = az.array_stats.kde(near, custom_lims=(a, b), bound_correction=True)
+    rule = {} if bandwidth is None else {"bw": bandwidth}
+    points, density, width = az.array_stats.kde(
+        near, custom_lims=(a, b), bound_correction=True, **rule
+    )
     # the kernel's own points begin half a step inside its limits
     inside = np.where((grid >= a) & (grid <= b), np.interp(grid, points, density), 0.0)
-    return inside * near.size / total
+    return inside * near.size / total, float(width)
 
 
 def density(comparison: Comparison, term: str, *, ax: Axes | None = None) -> Axes:
