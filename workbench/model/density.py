@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 
 from workbench.data import Dataset
@@ -39,7 +40,7 @@ from workbench.model.evaluation import (
 )
 from workbench.model.labels import scalar_labels, unique_labels
 from workbench.model.model import LogTerms, Model, Site
-from workbench.model.provenance import operations
+from workbench.model.provenance import constants_of, operations
 from workbench.model.structure import digest_of_operations, twin_of
 
 _ROWS_HELD = 2_000_000  # numbers in tangents of the rows that are held at once
@@ -168,7 +169,18 @@ class Density:
 
         The function is traced once for all programs of its structure: in them it is one operation.
         """
+        if self._holds_tracers:
+            return self._point(z, arrays)
         return _point(self.twin)(z, self.arrays if arrays is None else arrays)
+
+    def _point(self, z: jax.Array, arrays: Mapping[str, Any] | None) -> Point:
+        found = self.evaluate(z, arrays)
+        return Point(found.values, found.log_probs, found.log_jacobian)
+
+    @cached_property
+    def _holds_tracers(self) -> bool:
+        """Whether the function reads values of a trace that goes on: such a density has no twin."""
+        return any(isinstance(x, Tracer) for x in constants_of(self.traced))
 
     def log_terms(self, z: jax.Array, arrays: Mapping[str, Any] | None = None) -> LogTerms:
         """Log-likelihood, log density of the random effects and log prior at z (scalars).
@@ -280,12 +292,7 @@ class Density:
     @cached_property
     def _trace(self) -> tuple[ClosedJaxpr, Any]:
         """The operations of :meth:`evaluate`, and the form of what they give."""
-
-        def program(z: jax.Array, arrays: Any) -> Any:
-            found = self.evaluate(z, arrays)
-            return Point(found.values, found.log_probs, found.log_jacobian)
-
-        closed, shapes = jax.make_jaxpr(program, return_shape=True)(self._z, self.arrays)
+        closed, shapes = jax.make_jaxpr(self._point, return_shape=True)(self._z, self.arrays)
         return closed, jax.tree_util.tree_structure(shapes)
 
     @property
@@ -391,12 +398,7 @@ class Density:
 @lru_cache(maxsize=32)
 def _point(density: Density) -> Callable[..., Point]:
     """Program of the values and log densities of a twin."""
-
-    def program(z: jax.Array, arrays: Any) -> Point:
-        found = density.evaluate(z, arrays)
-        return Point(found.values, found.log_probs, found.log_jacobian)
-
-    return jax.jit(program)
+    return jax.jit(density._point)
 
 
 @lru_cache(maxsize=32)

@@ -139,7 +139,7 @@ def smooth_with_bandwidth(
         return np.zeros_like(grid), None
     a, b = max(lower, middle - reach), min(upper, middle + reach)
     a, b = (a if np.isfinite(a) else near.min()), (b if np.isfinite(b) else near.max())
-    rule = {} if bandwidth is None else {"bw": bandwidth}
+    rule: dict[str, Any] = {} if bandwidth is None else {"bw": bandwidth}
     points, density, width = az.array_stats.kde(
         near, custom_lims=(a, b), bound_correction=True, **rule
     )
