@@ -117,7 +117,7 @@ class NetworkLaplace:
     def outputs(self, data: Any) -> tuple[np.ndarray, np.ndarray]:
         """Mean, shape (N, K), and covariance, (N, K, K), of the linearised outputs at some rows."""
         programs, rows = Programs.of(self.network), self.network.rows_of(data)
-        outputs, jacobian = (np.asarray(x) for x in programs.jacobian(self.z, rows))
+        outputs, jacobian = programs.jacobian(self.z, rows)
         part = jacobian[..., self.where]
         return outputs, np.einsum("nkd,de,nle->nkl", part, self.covariance, part, optimize=True)
 
@@ -143,7 +143,7 @@ class NetworkLaplace:
             sd = np.sqrt(self.noise**2 + covariance[:, 0, 0])
             return NormalMixture(loc=mean[None, :, 0], scale=sd[None])
         programs, rows = Programs.of(self.network), self.network.rows_of(data)
-        mean, jacobian = (np.asarray(x) for x in programs.jacobian(self.z, rows))
+        mean, jacobian = programs.jacobian(self.z, rows)
         key = jax.random.key(0) if key is None else key
         normal = np.asarray(jax.random.normal(key, (num, self.where.size)))
         # one draw of the weights for all rows: each draw is a function
