@@ -7,7 +7,7 @@ import pandas as pd
 
 from workbench.network import Contest, NormalMixture, Surface
 from workbench.study import Methods
-from workbench.study.methods import Curve, Plane
+from workbench.study.network_predictions import Curve, Plane
 
 X = np.linspace(0, 1, 4)
 AXIS = np.linspace(-1.0, 1.0, 9)

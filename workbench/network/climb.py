@@ -77,7 +77,7 @@ class Kernels(NamedTuple):
     hessian : callable
         Hessian of the log-likelihood in the weights (not scaled).
     laplace : callable
-        With prior sds and the precision of each layer: Laplace's log evidence, its partial
+        With prior sds and the precision of each group: Laplace's log evidence, its partial
         derivatives in z and in the log precisions, and the number of well-determined weights.
     """
 
@@ -123,7 +123,7 @@ def _kernels(network: Network) -> Kernels:
 
     def laplace(z: jax.Array, rows: Any, arrays: Any, sd: jax.Array, alpha: jax.Array) -> Any:
         def evidence(z: jax.Array, log_alpha: jax.Array) -> tuple[jax.Array, jax.Array]:
-            log_precision = log_alpha[network.layers]
+            log_precision = log_alpha[network.groups]
             precision = jnp.exp(log_precision)
             C = gauss_newton(z, rows, arrays, sd)[-1]
             root = jnp.linalg.cholesky(C + jnp.diag(precision))
@@ -252,7 +252,7 @@ def climb(
     z : numpy.ndarray
         Where to begin, shape (D,).
     alpha : numpy.ndarray
-        Prior precision of each layer, shape (L,).
+        Prior precision of each group of weights, shape (G,).
     damping : float
         The first μ.
     max_steps : int
@@ -266,7 +266,7 @@ def climb(
         The highest point reached.
     """
     network = programs.network
-    precision, place = alpha[network.layers], network.positions
+    precision, place = alpha[network.groups], network.positions
     z = z.copy()
 
     def posterior(z: np.ndarray, log_likelihood: float) -> float:

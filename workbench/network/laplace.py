@@ -75,7 +75,8 @@ class NetworkLaplace:
     log_evidence : float
         Log of the integral over those weights, nats.
     precision : numpy.ndarray
-        Prior precision of each layer, as a multiple of the model's own, shape (L,).
+        Prior precision of each layer, and of the noise head where the noise depends on the inputs,
+        as a multiple of the model's own, shape (G,).
     noise : float
         Sd of the noise in the unit of y; ``nan`` where there is none or it depends on the inputs.
     num_effective : float
@@ -177,8 +178,8 @@ def fit_network_laplace(
     structure : str
         ``full``, ``kronecker``, ``diagonal`` or ``last layer``.
     precision : str or float
-        ``one`` or ``layer``: tuned by the evidence, one for all or one for each layer, as a
-        multiple of the model's own prior precision; a number is taken as it is.
+        ``one`` or ``layer``: tuned by the evidence, one for all or one for each layer (and the
+        noise head), as a multiple of the model's own prior precision; a number is taken as it is.
     noise : float, optional
         Sd of the noise in the unit of y; tuned by the evidence when not given.
     seed : int
@@ -297,7 +298,7 @@ def _position_of_noise(network: Network) -> int | None:
 
 def _structured(network: Network, end: Tuned, structure: Structure) -> dict[str, Any]:
     """Covariance, evidence and effective number of weights of a structure at the mode."""
-    programs, z, alpha = Programs.of(network), end.z, end.alpha[network.layers]
+    programs, z, alpha = Programs.of(network), end.z, end.alpha[network.groups]
     at = programs.expand(z, network.rows)
     where = np.arange(alpha.size)
     if structure == "full":

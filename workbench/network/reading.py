@@ -89,6 +89,26 @@ class Network:
         return np.repeat(np.arange(self.num_layers), sizes)
 
     @property
+    def noise_head(self) -> np.ndarray:
+        """Places, in ``positions``, of the last layer's weights to an input-dependent log sd."""
+        if self.family != "Normal" or self.widths[-1] != 2:
+            return np.zeros(0, dtype=int)
+        stop = self.layers.size - 2  # the biases stand last
+        return np.arange(stop - 2 * self.widths[-2], stop)[1::2]
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """Which prior precision each weight has: its layer's, or the noise head's own, the last."""
+        found = self.layers.copy()
+        found[self.noise_head] = self.num_layers
+        return found
+
+    @property
+    def num_groups(self) -> int:
+        """Number of prior precisions G."""
+        return self.num_layers + bool(self.noise_head.size)
+
+    @property
     def _fans(self) -> list[tuple[int, int]]:
         return list(zip(self.widths[:-1], self.widths[1:], strict=True))
 
@@ -316,8 +336,8 @@ def random_start(network: Network, rng: np.random.Generator) -> np.ndarray:
     -------
     numpy.ndarray
         Unconstrained point, shape (D,): weights Normal with variance one over fan-in plus one
-        (the bias is an input); the sd of constant Normal noise at half that of the observations;
-        other coordinates at zero.
+        (the bias is an input); the sd of constant Normal noise at half that of the observations,
+        and an input-dependent one the same for all inputs; other coordinates at zero.
 
     Examples
     --------
@@ -329,6 +349,7 @@ def random_start(network: Network, rng: np.random.Generator) -> np.ndarray:
     z = np.zeros(network.density.size)
     fan_in = np.array(network.widths)[network.layers]
     z[network.positions] = rng.normal(size=fan_in.size) / np.sqrt(fan_in + 1.0)
+    z[network.positions[network.noise_head]] = 0.0
     noise = network.noise
     if noise is not None:
         z[noise.start] = np.log(0.5 * np.std(network.observations) or 1.0)

@@ -25,7 +25,7 @@ from workbench.plot.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from workbench.study.methods import Plane
+    from workbench.study.network_predictions import Plane
 
 CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CLASS_MARKERS = "o^sDvP"
@@ -247,7 +247,7 @@ def decision_boundary(found: Plane, *, axes: Any = None) -> np.ndarray:
 
     Examples
     --------
-    >>> from workbench.study.methods import Plane
+    >>> from workbench.study.network_predictions import Plane
     >>> p = np.linspace(0.0, 1.0, 16).reshape(4, 4)
     >>> plane = Plane(x=np.arange(4.0), y=np.arange(4.0), labels=("a (cm)", "b (cm)"),
     ...     probabilities={"MAP": np.stack([p, 1 - p], axis=-1)},
