@@ -59,6 +59,7 @@ def methods_of(model: wb.Model, num_epochs: int, *, classes: bool) -> dict[str, 
     nuts = {"num_warmup": 300, "num_samples": 300, "num_chains": 2}
     return {
         "laplace": by_laplace(model, precision="layer"),
+        "laplace mixture": by_laplace(model, precision="layer", num_members=5),
         "kronecker": by_laplace(model, "kronecker", precision="layer"),
         "diagonal": by_laplace(model, "diagonal", precision="layer"),
         "last layer": by_laplace(model, "last layer", precision="layer"),

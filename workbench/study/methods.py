@@ -69,8 +69,8 @@ def methods(
     seed : int
         Of splits and fits.
     quick : bool
-        Two splits and five methods, rather than five and nine (the other structures of Laplace's
-        approximation, and a cold posterior), and shorter chains.
+        Two splits and five methods, rather than five and ten (mixture and other structures of
+        Laplace's approximation, and a cold posterior), and shorter chains.
     on_stage : callable, optional
         Called with the name of what begins.
 
@@ -160,6 +160,7 @@ def ways_to_fit(model: Model, *, quick: bool) -> dict[str, Method]:
     if quick:
         return made
     return made | {
+        "Laplace mixture": by_laplace(model, precision="layer", num_members=5),
         "Laplace, last layer": by_laplace(model, "last layer", precision="layer"),
         "Laplace, Kronecker": by_laplace(model, "kronecker", precision="layer"),
         "Laplace, diagonal": by_laplace(model, "diagonal", precision="layer"),
