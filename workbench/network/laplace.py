@@ -178,8 +178,9 @@ def fit_network_laplace(
     structure : str
         ``full``, ``kronecker``, ``diagonal`` or ``last layer``.
     precision : str or float
-        ``one`` or ``layer``: tuned by the evidence, one for all or one for each layer (and the
-        noise head), as a multiple of the model's own prior precision; a number is taken as it is.
+        ``one`` or ``layer``: tuned by the evidence, one for all or one for each layer (the noise
+        head has its own), as a multiple of the model's own prior precision; a number is taken as
+        it is.
     noise : float, optional
         Sd of the noise in the unit of y; tuned by the evidence when not given.
     seed : int

@@ -112,7 +112,7 @@ def tune(
     z : numpy.ndarray
         Where to begin, the noise included, shape (D,).
     by_layer : bool
-        One precision for each layer, rather than one for all.
+        One precision for each layer, rather than one for all; the noise head has its own.
     precision : float, optional
         The precision, where it is given and not tuned.
     noise : int, optional
@@ -133,7 +133,8 @@ def tune(
     """
     network = programs.network
     number = network.num_groups
-    groups = np.arange(number) * (1 if by_layer else 0)
+    # one precision for each layer or one for all; the noise head has its own
+    groups = np.arange(number) if by_layer else np.arange(number) // network.num_layers
     size = 0 if precision is not None else groups[-1] + 1
     place, used = network.positions, 0
 
@@ -176,7 +177,7 @@ def tune(
         )
 
     theta = np.zeros(size)
-    if network.noise_head.size and by_layer and size:
+    if network.noise_head.size and size:
         theta[-1] = np.log(_CONSTANT)
     if noise is not None:
         theta = np.append(theta, z[noise])
