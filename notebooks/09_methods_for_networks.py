@@ -140,8 +140,9 @@ for kind in ("constant", "input"):
 pd.DataFrame(found).set_index(["noise", "units"]).round(2)
 
 # %% [markdown]
-# Noise that depends on income is worth tens of nats, and hidden units are worth little beside it:
-# Engel's law is almost a line in money. Units beyond need do no harm either, the evidence turns
+# With constant noise two hidden units win 26 nats. With noise that depends on income a line does
+# better still, by 24 more, and units win nothing beside it: Engel's law is almost a line in money.
+# Units beyond need do no harm either, the evidence turns
 # them off (the effective number of weights stays small). It saw the training rows alone, and it
 # parts the two kinds of noise as the rows held out do.
 #
@@ -182,6 +183,7 @@ contest = nets.hold_contest(
     },
     [data.split(0.8, seed=s) for s in range(5)],
 )
+print(contest.by_split.pivot(index="split", columns="method", values="log_score").round(2))
 table = contest.table.unstack("score")
 pd.DataFrame(
     {
@@ -195,6 +197,11 @@ pd.DataFrame(
 ).loc[list(contest.answers)].round(3)
 
 # %% [markdown]
+# Maximum likelihood has no end to its climb. On one of the splits it found a spike between two
+# households, put another into it, and was as sure there as anywhere: thousands of nats a row, in
+# the mean over splits and in its error alike. No difference from it can be told by such a mean;
+# its CRPS, which counts money and not nats, is six times the others'.
+#
 # ## In words
 
 # %%

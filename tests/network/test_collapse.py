@@ -79,6 +79,9 @@ def test_splits_of_one_size_share_their_programs():
     model = mlp_regression(hidden=(3,))
     networks = [read_network(model, train) for train, _ in wb.load_splits("energy")[:2]]
     assert networks[0].twin is networks[1].twin
+    # with one covariate too, where what is reported is called by values of the data
+    halves = [wb.load_dataset("nile").take(range(j, 100, 2)) for j in range(2)]
+    assert len({id(read_network(model, half).twin) for half in halves}) == 1
     one, other = (Collapsed.of(n).density for n in networks)
     assert one.twin is other.twin
     # and each has its own data

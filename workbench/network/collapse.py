@@ -48,8 +48,11 @@ its gradient are enough.
 A collapsed gradient costs three of the others there (18 against 6 microseconds; the gap closes as
 covariates and layers make the network itself dearer): two products of N P^2, the network, its
 derivative in the last layer row by row, and one Cholesky factor with its inverse (2 microseconds),
-so that a cheaper factorisation would win little. In time an effective draw is three times as cheap
-as over all weights.
+so that a cheaper factorisation would win little. ``python -m tests.benchmarks network_sampling``
+runs it beside NumPyro's own ``MCMC``: with four chains of 1000 draws after 1000 steps of warm-up a
+draw takes 118 steps in place of 646, the least effective sample size is the same (2940 of 2988),
+and for each second of CPU time, compilation included, it is 1.6 to 1.9 times as large; trees of at
+most 63 steps came to 1.7.
 
 References
 ----------

@@ -19,7 +19,7 @@ doi:10.1162/08997660260028683).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -30,7 +30,7 @@ from numpyro import handlers
 
 from workbench.errors import ModelError
 from workbench.fit.compilation import compiled
-from workbench.model import Density, Model, read_density
+from workbench.model import Density, Model, as_model, read_density
 from workbench.model.binding import as_dataset
 from workbench.model.density import Latent
 from workbench.model.evaluation import family
@@ -271,7 +271,11 @@ def read_network(model: Model | Callable[..., Any] | Density, data: Any = None) 
     >>> read_network(MODEL, wb.load_dataset("nile")).widths
     (1, 4, 1)
     """
-    density = model if isinstance(model, Density) else read_density(model, data)
+    if isinstance(model, Density):
+        density = model
+    else:
+        # estimands may be called by values of the data, which would tie programs to these data
+        density = read_density(replace(as_model(model), estimands=None), data)
     name = density.model.name
     sites = {s.name: s for s in density.sites}
     widths: list[int] = []

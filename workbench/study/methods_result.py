@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from workbench.comparison import Finding, Severity
 from workbench.network import Contest, Surface
 from workbench.study.network_predictions import Curve, Plane
+
+_COPIES = 1e-3  # of a barrier, that is left when units are matched
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,19 +44,19 @@ class Methods:
 
     Examples
     --------
-    From :func:`workbench.study.methods`; the best row of the table comes first in its sentences:
+    From :func:`workbench.study.methods`; the best method comes first in its sentences:
 
-    >>> table = pd.DataFrame({"log_score": [-1.0, -0.8], "apart": [0.0, 0.2],
-    ...     "paired_se": [0.0, 0.05]}, index=pd.Index(["MLE", "NUTS"], name="method"))
+    >>> table = pd.DataFrame({"log_score": [-1.0, -0.8]}, index=pd.Index(["MLE", "NUTS"]))
     >>> none = pd.DataFrame({"units matched": []})
     >>> surface = Surface(eigenvalues=np.array([9.0, 0.1]), gauss_newton=np.ones(2), plane=none,
     ...     flat=none, line=none, num_rows=9)
-    >>> contest = Contest(by_split=pd.DataFrame({"split": [0, 1]}), answers={})
+    >>> contest = Contest(answers={}, by_split=pd.DataFrame({"split": [0, 0, 1, 1],
+    ...     "method": ["MLE", "NUTS"] * 2, "log_score": [-1.1, -0.9, -0.9, -0.7]}))
     >>> made = Methods(name="m-d", table=table, contest=contest, findings={},
     ...     surface=surface, curve=None, plane=None)
     >>> made.sentences[0]
-    'Best log-likelihood at rows held out: NUTS, -0.8 nats a row; it is 0.2 (0.05) above MLE
-    (paired standard error over 2 splits).'
+    'Best log-likelihood at rows held out: NUTS, -0.8 nats a row (mean over 2 splits). Not told
+    from it by paired differences (t, 95 %): none.'
     """
 
     name: str
@@ -73,7 +76,7 @@ class Methods:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the numbers say."""
-        said = [_ranking(self.table, self.contest)]
+        said = [_ranking(self.contest)]
         if self.curve is not None and "gap_coverage_95" in self.table:
             low, high = self.curve.gap
             cells = [f"{m} {100 * r['gap_coverage_95']:.0f} %" for m, r in self.table.iterrows()]
@@ -87,10 +90,11 @@ class Methods:
             f"{len(surface.eigenvalues)} directions of the weights; the prior holds the others."
         )
         if np.isfinite(surface.barrier()):
+            found, matched = (max(surface.barrier(k), 0.0) for k in ("as found", "units matched"))
+            copies = ": the two are copies of one function" if matched < _COPIES * found else ""
             said.append(
-                "On the line to another mode the loss rises by "
-                f"{max(surface.barrier('as found'), 0.0):.3g} nats a row, and with its units "
-                f"matched by {max(surface.barrier(), 0.0):.3g}."
+                f"On the line to another mode the loss rises by {found:.3g} nats a row, and with "
+                f"its units matched by {matched:.3g}{copies}."
             )
         for method, found in self.findings.items():
             said += [f"{method}, {f.code}: {f.sentence} {f.advice}" for f in found]
@@ -101,14 +105,18 @@ class Methods:
         return tuple(said)
 
 
-def _ranking(table: pd.DataFrame, contest: Contest) -> str:
-    best, first = str(table["log_score"].idxmax()), str(table.index[0])
-    row = table.loc[best]
-    said = f"Best log-likelihood at rows held out: {best}, {row['log_score']:.4g} nats a row"
-    number = contest.by_split["split"].nunique()
-    if best == first:
-        return f"{said} (mean over {number} splits)."
+def _ranking(contest: Contest) -> str:
+    """Name the best method, and those that paired differences do not tell from it."""
+    scores = contest.by_split.pivot(index="split", columns="method", values="log_score")
+    best, number = str(scores.mean().idxmax()), len(scores)
+    said = f"Best log-likelihood at rows held out: {best}, {scores[best].mean():.4g} nats a row"
+    if number < 2:
+        return f"{said} (one split: chance is not told from difference)."
+    apart = scores.drop(columns=best).rsub(scores[best], axis=0)
+    reach = stats.t.ppf(0.975, number - 1) * apart.std() / np.sqrt(number)
+    level = [str(m) for m in apart.columns if not apart.mean()[m] > reach[m]]
+    rest = ", ".join(level) if level else "none"
     return (
-        f"{said}; it is {row['apart']:.2g} ({row['paired_se']:.2g}) above {first} (paired standard "
-        f"error over {number} splits)."
+        f"{said} (mean over {number} splits). Not told from it by paired differences (t, 95 %): "
+        f"{rest}."
     )
