@@ -115,7 +115,8 @@ print(f"the data decide {surface.num_decided} of {len(surface.eigenvalues)} dire
 # prediction at the data. That is why weights have no estimates, why maximum likelihood finds no end
 # to its climb, and why an approximation by one normal can still be good for the *function*. The
 # right picture walks on a straight line from the best mode to another one. What is left of the hill
-# when units are matched lies between functions, the rest is mere order of the units.
+# when units are matched would lie between functions, the rest is mere order of the units: here
+# nothing is left, and the two modes are copies of one function.
 #
 # ## How many units, and which noise?
 #
@@ -142,9 +143,9 @@ pd.DataFrame(found).set_index(["noise", "units"]).round(2)
 # %% [markdown]
 # With constant noise two hidden units win 26 nats. With noise that depends on income a line does
 # better still, by 24 more, and units win nothing beside it: Engel's law is almost a line in money.
-# Units beyond need do no harm either, the evidence turns
-# them off (the effective number of weights stays small). It saw the training rows alone, and it
-# parts the two kinds of noise as the rows held out do.
+# Units beyond need do no harm either, the evidence turns them off (the effective number of weights
+# stays small). It saw the training rows alone, and it parts the two kinds of noise as the rows held
+# out do.
 #
 # ## Temperature
 #
