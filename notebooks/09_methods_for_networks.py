@@ -198,10 +198,10 @@ pd.DataFrame(
 ).loc[list(contest.answers)].round(3)
 
 # %% [markdown]
-# Maximum likelihood has no end to its climb. On one of the splits it found a spike between two
-# households, put another into it, and was as sure there as anywhere: thousands of nats a row, in
-# the mean over splits and in its error alike. No difference from it can be told by such a mean;
-# its CRPS, which counts money and not nats, is six times the others'.
+# Maximum likelihood has no end to its climb. On one of the splits it was as sure as anywhere of
+# something far from what was spent: thousands of nats a row, in the mean over splits and in its
+# error alike. No difference from it can be told by such a mean; its CRPS, which counts money and
+# not nats, is six times the others'.
 #
 # ## In words
 
