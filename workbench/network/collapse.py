@@ -51,8 +51,8 @@ derivative in the last layer row by row, and one Cholesky factor with its invers
 so that a cheaper factorisation would win little. ``python -m tests.benchmarks network_sampling``
 runs it beside NumPyro's own ``MCMC``: with four chains of 1000 draws after 1000 steps of warm-up a
 draw takes 118 steps in place of 646, the least effective sample size is the same (2940 of 2988),
-and for each second of CPU time, compilation included, it is 1.6 to 1.9 times as large; trees of at
-most 63 steps came to 1.7.
+and for each second of CPU time, compilation included, it is 1.2 to 1.6 times as large in three
+alternating runs beside other work; with trees of at most 63 steps 1.7 to 1.9 times.
 
 References
 ----------
