@@ -88,15 +88,16 @@ def mlp_classifier(
         f = perceptron(weights, h0, activation)
         return jnp.concatenate([jnp.zeros((len(f), 1)), f], axis=1)
 
-    def fn(x, x_mean, x_scale, num_classes=2, y=None):
+    def fn(x, x_mean, x_scale, num_classes=2, num_covariates=None, y=None):
         """Neural-network classifier: y ~ Categorical(softmax(f(x; W, b)))."""
-        h0 = standardise(x, x_mean, x_scale)
+        h0 = standardise(x, x_mean, x_scale, num_covariates)
         weights = sample_weights((h0.shape[1], *hidden, num_classes - 1), prior_scale)
         with numpyro.plate("obs", x.shape[0]):
             numpyro.sample("y", dist.Categorical(logits=logits(weights, h0)), obs=y)
 
     def estimands(values, inputs):
-        h0 = standardise(inputs["x"], inputs["x_mean"], inputs["x_scale"])
+        x, x_mean, x_scale = (inputs[key] for key in ("x", "x_mean", "x_scale"))
+        h0 = standardise(x, x_mean, x_scale, inputs.get("num_covariates"))
         chosen = [i for i in rows if i < len(h0)]
         p = jax.nn.softmax(logits(values, h0[np.array(chosen)]))
         return {f"p(x[{i}])": p[n] for n, i in enumerate(chosen)}

@@ -95,9 +95,9 @@ def mlp_regression(
     if noise not in ("constant", "input"):
         raise ModelError(f"noise expects one of constant, input; got '{noise}'")
 
-    def fn(x, x_mean, x_scale, y_mean, y_scale, y=None):
+    def fn(x, x_mean, x_scale, y_mean, y_scale, num_covariates=None, y=None):
         """Neural-network regression: y ~ Normal(f(x; W, b), sigma)."""
-        h0 = standardise(x, x_mean, x_scale)
+        h0 = standardise(x, x_mean, x_scale, num_covariates)
         num_outputs = 1 if noise == "constant" else 2
         weights = sample_weights((h0.shape[1], *hidden, num_outputs), prior_scale)
         f = perceptron(weights, h0, activation)
@@ -109,10 +109,11 @@ def mlp_regression(
             numpyro.sample("y", dist.Normal(y_mean + y_scale * f[:, 0], sigma), obs=y)
 
     def estimands(values, inputs):
-        x, x_mean, x_scale = (np.asarray(inputs[key]) for key in ("x", "x_mean", "x_scale"))
-        h0 = standardise(x, x_mean, x_scale)
+        x, x_mean, x_scale = (inputs[key] for key in ("x", "x_mean", "x_scale"))
+        h0 = standardise(x, x_mean, x_scale, inputs.get("num_covariates"))
         if h0.shape[1] == 1:
             # an intercept, if any, stands first
+            x, x_mean, x_scale = (np.asarray(v) for v in (x, x_mean, x_scale))
             points = np.linspace(x[:, -1].min(), x[:, -1].max(), grid)
             h0 = (points[:, None] - x_mean[-1]) / x_scale[-1]
             labels = [f"{point:.6g}" for point in points]

@@ -182,3 +182,38 @@ def test_forms_of_programs() -> None:
         "quotient": Form.OTHER,
         "sum of exponentials": Form.OTHER,
     }
+
+
+def of_estimands(estimands: Any) -> list[Any]:
+    """Densities of one model at two data sets of one shape, the second with a number beside."""
+    model = wb.Model(name="levelled", fn=levelled, observed=("y",), estimands=estimands)
+    return [
+        read_density(model, wb.Dataset.from_arrays(inputs={"unit": unit}, observed={"y": y}))
+        for unit, y in ((2.0, [1.0, 3.0]), (4.0, [2.0, 6.0]))
+    ]
+
+
+def test_data_beside_the_arguments_count_only_where_estimands_read_them() -> None:
+    one, other = of_estimands(lambda values, inputs: {"t": 2.0 * values["m"]})
+    assert one.twin is other.twin
+    fits = [
+        wb.fit_mle(density)
+        for density in of_estimands(lambda values, inputs: {"t": inputs["unit"] * values["m"]})
+    ]
+    assert [f.params["t"] for f in fits] == pytest.approx([4.0, 16.0], abs=1e-12)
+    # a number that is left out where it is missing is read all the same
+    fits = [
+        wb.fit_mle(density)
+        for density in of_estimands(
+            lambda values, inputs: {"t": inputs.get("unit", 1.0) * values["m"]}
+        )
+    ]
+    assert [f.params["t"] for f in fits] == pytest.approx([4.0, 16.0], abs=1e-12)
+
+
+def test_estimands_that_are_called_by_values_of_the_data_get_them() -> None:
+    one, other = of_estimands(lambda values, inputs: {f"at {inputs['y'].max():.0f}": values["m"]})
+    assert one.arguments.static
+    assert one.twin is not other.twin
+    assert list(wb.fit_mle(one).params.index) == ["at 3"]
+    assert list(wb.fit_mle(other).params.index) == ["at 6"]

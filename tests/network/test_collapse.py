@@ -45,7 +45,8 @@ def test_density_without_the_last_layer_is_the_joint_over_its_conditional(collap
     z[network.noise.start] = np.log(4.0)
     weights = network.weights(z)
     marginal = float(collapsed.density.log_terms(jnp.asarray(z[collapsed.kept])).log_joint)
-    joint = float(network.density.log_terms(jnp.asarray(z)).log_joint)
+    # both in unconstrained coordinates: the Jacobian of sigma is sigma
+    joint = float(network.density.log_terms(jnp.asarray(z)).log_joint) + np.log(4.0)
     x = (STACK.inputs["x"] - STACK.inputs["x_mean"])[:, 1:] / STACK.inputs["x_scale"][1:]
     h = np.tanh(x @ weights["W1"] + weights["b1"])
     features = np.column_stack([h, np.ones(len(h))]) * STACK.inputs["y_scale"]
@@ -72,3 +73,17 @@ def test_noise_that_is_not_normal_is_refused():
 
     with pytest.raises(FitError, match="got family Categorical and 1 hidden layers: use fit_nuts"):
         Collapsed.of(read_network(MODEL, wb.load_dataset("iris")))
+
+
+def test_splits_of_one_size_share_their_programs():
+    model = mlp_regression(hidden=(3,))
+    networks = [read_network(model, train) for train, _ in wb.load_splits("energy")[:2]]
+    assert networks[0].twin is networks[1].twin
+    # with one covariate too, where what is reported is called by values of the data
+    halves = [wb.load_dataset("nile").take(range(j, 100, 2)) for j in range(2)]
+    assert len({id(read_network(model, half).twin) for half in halves}) == 1
+    one, other = (Collapsed.of(n).density for n in networks)
+    assert one.twin is other.twin
+    # and each has its own data
+    z = jnp.zeros(one.size)
+    assert one.log_terms(z).log_joint != other.log_terms(z).log_joint

@@ -186,3 +186,30 @@ def test_what_cannot_be_done_is_said(linear):
         fit_network_laplace(linear, noise=-1.0)
     with pytest.raises(FitError, match="no constant noise to be given: its family is Categorical"):
         fit_network_laplace(mlp_classifier(hidden=()), wb.load_dataset("spector"), noise=1.0)
+
+
+def test_noise_that_varies_is_told_from_noise_that_does_not(rng):
+    """The evidence decides: a noise head that is not needed is shrunk away."""
+    x = np.sort(rng.uniform(-2, 2, size=150))
+    shared = {"x_mean": np.zeros(1), "x_scale": np.ones(1), "y_mean": 0.0, "y_scale": 1.0}
+    fits = {}
+    for kind, log_sd in (("varies", -1.5 + 0.8 * x), ("constant", np.full(150, -1.5))):
+        y = x + np.exp(log_sd) * rng.normal(size=150)
+        data = wb.Dataset.from_arrays(
+            inputs={"x": x[:, None], **shared}, observed={"y": y}, dims={"x": ("obs", "covariate")}
+        )
+        for noise in ("constant", "input"):
+            model = mlp_regression(hidden=(2,), noise=noise)
+            fits[kind, noise] = fit_network_laplace(model, data, precision="layer")
+    assert all(fit.converged for fit in fits.values())
+    gain = {
+        k: fits[k, "input"].log_evidence - fits[k, "constant"].log_evidence
+        for k in ("varies", "constant")
+    }
+    # sds from 0.05 to 1.1: tens of nats; where there is nothing to find, the same model but for
+    # the prior of one log sd, wide against its error of 1 / sqrt(300)
+    assert gain["varies"] > 20
+    assert -5 < gain["constant"] < 2
+    outputs = fits["varies", "input"].outputs({"x": np.array([[-1.5], [1.5]]), **shared})[0]
+    # a slope of 0.8 over 3, its error from 150 rows about 0.15
+    assert outputs[1, 1] - outputs[0, 1] == pytest.approx(2.4, abs=0.6)

@@ -1,4 +1,4 @@
-"""The predictive distribution of NUTS does not change when its chains are ten times as long."""
+"""NUTS on networks of one covariate: its chains agree about the function, and longer ones too."""
 
 from __future__ import annotations
 
@@ -7,10 +7,26 @@ import pytest
 
 import workbench as wb
 from models.mlp_regression import mlp_regression
+from tests.benchmarks import network_sampling
 from workbench import az
 from workbench.network import fit_network_nuts, read_network
 
 ROWS = slice(0, 100, 9)
+EXAMPLES = {
+    "nile": (mlp_regression(hidden=(4,)), lambda: wb.load_dataset("nile")),
+    "engel": (mlp_regression(hidden=(5,), prior_scale=1.0), lambda: wb.load_dataset("engel")),
+    "sine": (mlp_regression(hidden=(16,)), network_sampling.data),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.reference
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_chains_agree_about_the_function(name):
+    model, data = EXAMPLES[name]
+    table = fit_network_nuts(model, data()).mixing.table.filter(like="function", axis=0)
+    assert (table["r_hat"] < 1.01).all()
+    assert (table[["ess_bulk", "ess_tail"]] > 400).all(axis=None)
 
 
 @pytest.mark.slow

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from workbench.network.prediction import ClassMixture, NormalMixture, mixture_of_outputs
+from workbench.network.prediction import (
+    ClassMixture,
+    NormalMixture,
+    equal_mixture,
+    mixture_of_outputs,
+)
 
 LOC, SCALE = np.array([[0.0], [2.0], [-1.0]]), np.array([[1.0], [0.5], [2.0]])
 MIXTURE = NormalMixture(loc=LOC, scale=SCALE)
@@ -50,3 +55,15 @@ def test_two_classes_by_log_odds_or_logits_are_one():
     logits = np.concatenate([np.zeros((1, 2, 1)), log_odds], axis=-1)
     one, two = mixture_of_outputs("Bernoulli", log_odds), mixture_of_outputs("Categorical", logits)
     np.testing.assert_allclose(one.draws, two.draws, rtol=1e-14)
+
+
+def test_equal_mixture_averages_densities_and_probabilities(rng):
+    y = rng.normal(size=5)
+    parts = [
+        NormalMixture(loc=rng.normal(size=(1, 5)), scale=np.full((1, 5), s)) for s in (1.0, 2.0)
+    ]
+    density = np.mean([np.exp(p.log_score(y)) for p in parts], axis=0)
+    np.testing.assert_allclose(np.exp(equal_mixture(parts).log_score(y)), density, rtol=1e-12)
+    prob = rng.dirichlet(np.ones(3), size=(2, 4, 5))
+    made = equal_mixture([ClassMixture(draws=p) for p in prob])
+    np.testing.assert_allclose(made.prob, prob.mean(axis=(0, 1)), rtol=1e-12)

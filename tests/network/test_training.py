@@ -43,6 +43,31 @@ def test_full_batches_without_a_penalty_end_at_least_squares(linear):
     assert losses.iloc[-1] < losses.iloc[0]
 
 
+def test_the_prior_is_weight_decay():
+    """Its mode is ridge regression with penalty sigma squared over tau squared."""
+    narrow = mlp_regression(hidden=(), prior_scale=0.2)
+    made = train_network(
+        narrow,
+        STACK,
+        penalty="prior",
+        batch_size=21,
+        num_epochs=800,
+        learning_rate=0.05,
+        num_members=1,
+    )
+    found, tau = made.predict(STACK), 0.2 * np.array([3**-0.5] * 3 + [1.0])
+    sigma, i = found.scale[0, 0], STACK.inputs
+    design = np.column_stack([((i["x"] - i["x_mean"]) / i["x_scale"])[:, 1:], np.ones(21)])
+    design *= i["y_scale"]
+    decay = np.diag((sigma / tau) ** 2)
+    ridge = np.linalg.solve(
+        design.T @ design + decay, design.T @ (STACK.observed["y"] - i["y_mean"])
+    )
+    # Adam's last steps, of a cosine that ends at zero; the decay moves them by more than that
+    np.testing.assert_allclose(found.loc[0] - i["y_mean"], design @ ridge, atol=0.01 * sigma)
+    assert np.abs(design @ ridge + i["y_mean"] - least_squares()).max() > 0.5 * sigma
+
+
 def test_members_differ_in_start_and_order_and_a_seed_fixes_both(linear):
     settings = {"num_epochs": 2, "batch_size": 5, "num_members": 2, "optimiser": "momentum"}
     one, again, other = (train_network(linear, seed=s, **settings) for s in (1, 1, 2))

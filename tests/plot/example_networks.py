@@ -7,7 +7,7 @@ import pandas as pd
 
 from workbench.network import Contest, NormalMixture, Surface
 from workbench.study import Methods
-from workbench.study.methods import Curve, Plane
+from workbench.study.network_predictions import Curve, Plane
 
 X = np.linspace(0, 1, 4)
 AXIS = np.linspace(-1.0, 1.0, 9)
@@ -55,7 +55,9 @@ def fitted_methods():
     )  # fmt: skip
     return Methods(
         name="m-d", table=table, findings={}, surface=SURFACE, curve=curve, plane=plane_of(3),
-        contest=Contest(by_split=pd.DataFrame({"split": [0, 1]}), answers={}),
+        contest=Contest(answers={}, by_split=pd.DataFrame(
+            {"split": [0, 0, 1, 1], "method": ["NUTS", "ensemble"] * 2,
+             "log_score": [-1.1, -0.95, -0.9, -0.65]})),
         reliability={"MAP": pd.DataFrame(
             {"confidence": [0.6], "accuracy": [0.5], "num_rows": [10]})},
     )  # fmt: skip

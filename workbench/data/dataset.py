@@ -137,8 +137,9 @@ class Dataset:
             `observed` holds ``y``: numbers as they are, or categories coded 0 to K-1 in the order
             of ``coords["response_level"]``, with K in ``inputs["num_classes"]``. `inputs` holds the
             common design ``x`` (N, P), the column means ``x_mean`` and standard deviations
-            ``x_scale`` (divisor N; mean 1 and sd 1 for the intercept), ``y_mean`` and ``y_scale``
-            (0 and 1 for categories), and with group effects ``group`` (N,), ``num_groups`` and
+            ``x_scale`` (divisor N; mean 1 and sd 1 for the intercept), the number of its columns
+            besides the intercept ``num_covariates``, ``y_mean`` and ``y_scale`` (0 and 1 for
+            categories), and with group effects ``group`` (N,), ``num_groups`` and
             ``z`` (N, Q). With several factors f these become ``group_f``, ``num_f`` and ``z_f``.
 
         Raises

@@ -258,6 +258,7 @@ class Design:
             "x_mean": x.mean(axis=0),
             # rounding leaves a constant column, such as the intercept, with a tiny sd or none
             "x_scale": np.where(np.ptp(x, axis=0) == 0, 1.0, x_scale),
+            "num_covariates": x.shape[1] - self.coefficients.count("Intercept"),
             "y_mean": float(y.mean()) if levels is None else 0.0,
             "y_scale": y_scale if levels is None else 1.0,
         }

@@ -90,7 +90,9 @@ def coefficient_scale(
     return jnp.where(intercept, centre, slope)
 
 
-def standardise(x: ArrayLike, x_mean: ArrayLike, x_scale: ArrayLike) -> jax.Array:
+def standardise(
+    x: ArrayLike, x_mean: ArrayLike, x_scale: ArrayLike, num_covariates: int | None = None
+) -> jax.Array:
     """Centre and scale the covariates, and leave out the intercept.
 
     Parameters
@@ -98,8 +100,10 @@ def standardise(x: ArrayLike, x_mean: ArrayLike, x_scale: ArrayLike) -> jax.Arra
     x : array_like
         Design, shape (N, P).
     x_mean, x_scale : array_like
-        Mean and sd of each column, shape (P,), of the rows the model was fitted to. Their values
-        are needed (not traced), since they decide how many columns remain.
+        Mean and sd of each column, shape (P,), of the rows the model was fitted to.
+    num_covariates : int, optional
+        Number of columns besides the intercept, which stands first. When not given, the values of
+        mean and sd are needed (not traced), since they decide how many columns remain.
 
     Returns
     -------
@@ -113,6 +117,9 @@ def standardise(x: ArrayLike, x_mean: ArrayLike, x_scale: ArrayLike) -> jax.Arra
     Array([[-1.],
            [ 1.]], dtype=float64)
     """
-    mean, scale = np.asarray(x_mean), np.asarray(x_scale)
-    covariate = np.flatnonzero(~((mean == 1) & (scale == 1)))
-    return (jnp.asarray(x)[:, covariate] - mean[covariate]) / scale[covariate]
+    x, mean, scale = jnp.asarray(x), jnp.asarray(x_mean), jnp.asarray(x_scale)
+    if num_covariates is None:
+        covariate = np.flatnonzero((np.asarray(x_mean) != 1) | (np.asarray(x_scale) != 1))
+    else:
+        covariate = np.arange(x.shape[1] - num_covariates, x.shape[1])
+    return (x[:, covariate] - mean[covariate]) / scale[covariate]

@@ -8,17 +8,18 @@ on the data. Neither needs a draw from the prior nor a compilation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpyro import handlers
 from numpyro.infer.util import compute_log_probs
 
 from workbench.data import Dataset
 from workbench.errors import ModelError
-from workbench.model.binding import Arguments, as_dataset, call_arguments
+from workbench.model.binding import Arguments, Form, as_dataset, call_arguments
 from workbench.model.density import Density, Latent
 from workbench.model.model import Model, Role, Site, as_model
 from workbench.model.provenance import CONSTANT, Labels, reach
@@ -102,7 +103,7 @@ def _read(model: Model, dataset: Dataset) -> Density:
         for s in traced
     )
     layout = _layout([s for s in traced if s.latent])
-    return Density(
+    density = Density(
         model=model,
         data=dataset,
         arguments=arguments,
@@ -111,6 +112,28 @@ def _read(model: Model, dataset: Dataset) -> Density:
         latents=layout,
         notes=tuple(_notes(arguments, sites, layout)),
     )
+    forms: tuple[Form, ...] = ("jax constant", "numpy constant")
+    # estimands may ask for values of the data, for a label or a number of rows
+    for form in () if arguments.static else forms:
+        if _estimands_can_be_traced(density):
+            break
+        arguments = Arguments.split(kwargs, form, known=arguments.arrays)
+        notes = tuple(_notes(arguments, sites, layout))
+        density = replace(density, arguments=arguments, notes=notes)
+    return density
+
+
+def _estimands_can_be_traced(density: Density) -> bool:
+    def estimands(z: jax.Array, arrays: Any) -> dict[str, Any]:
+        return density.estimands(density.constrain(z, arrays), arrays)
+
+    if density.model.estimands is None:
+        return True
+    try:
+        jax.eval_shape(estimands, jnp.zeros(density.size), density.arrays)
+    except (*NEEDS_VALUES, TypeError, AttributeError):
+        return False
+    return True
 
 
 def _trace(model: Model, kwargs: Mapping[str, Any]) -> tuple[Arguments, list[TracedSite]]:

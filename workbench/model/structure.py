@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _KEPT = 32  # structures whose programs are kept
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function, in JAX's words for an operation
+_NOTHING = Dataset.from_arrays(name="none", inputs={}, observed={})
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), jax.tree_util.PyTreeDef)
 
 
@@ -81,8 +82,7 @@ def twin_of(density: Density) -> Density:
     """
     arguments, model = density.arguments, density.model
     # data that programs hold: constants of the function, and what only estimands read
-    beside = set(density.data.inputs) - set(arguments.join())
-    held = arguments.static or (model.estimands is not None and bool(beside))
+    held = arguments.static or _reads_more(density)
     parts = (
         _same(model.fn),
         _same(model.estimands),
@@ -94,7 +94,7 @@ def twin_of(density: Density) -> Density:
         density.data.fingerprint if held else "",
         density.operations_digest,
     )
-    data = density.data if held else Dataset.from_arrays(name="none", inputs={}, observed={})
+    data = density.data if held else _NOTHING
     bare = replace(density, data=data, arguments=arguments.without_values())
     # known without another trace
     vars(bare).update(twin=bare, _trace=density._trace)
@@ -105,10 +105,16 @@ def digest_of_operations(density: Density) -> str:
     """SHA-256 of what JAX traces: the operations, their constants, and the names of the sites."""
     digest = hashlib.sha256(repr(density.sites_traced).encode())
     for closed in _traced(density):
-        digest.update(_ADDRESS.sub("", str(closed)).encode())
-        for value in constants_of(closed):
-            key = jnp.issubdtype(jnp.result_type(value), jax.dtypes.prng_key)
-            digest.update(np.asarray(jax.random.key_data(value) if key else value).tobytes())
+        digest.update(_digest(closed).encode())
+    return digest.hexdigest()
+
+
+def _digest(closed: ClosedJaxpr) -> str:
+    """SHA-256 of operations and their constants."""
+    digest = hashlib.sha256(_ADDRESS.sub("", str(closed)).encode())
+    for value in constants_of(closed):
+        key = jnp.issubdtype(jnp.result_type(value), jax.dtypes.prng_key)
+        digest.update(np.asarray(jax.random.key_data(value) if key else value).tobytes())
     return digest.hexdigest()
 
 
@@ -116,11 +122,27 @@ def _traced(density: Density) -> list[ClosedJaxpr]:
     """The operations of the model, and of the estimands that it declares."""
     if density.model.estimands is None:
         return [density.traced]
+    return [density.traced, _traced_estimands(density)]
 
+
+def _traced_estimands(density: Density) -> ClosedJaxpr:
     def estimands(z: jax.Array, arrays: Any) -> dict[str, Any]:
         return density.estimands(density.constrain(z, arrays), arrays)
 
-    return [density.traced, jax.make_jaxpr(estimands)(jnp.zeros(density.size), density.arrays)]
+    return jax.make_jaxpr(estimands)(jnp.zeros(density.size), density.arrays)
+
+
+def _reads_more(density: Density) -> bool:
+    """Whether the estimands read data that are no arguments of the function."""
+    beside = set(density.data.inputs) - set(density.arguments.join())
+    if density.model.estimands is None or not beside:
+        return False
+    without = replace(density, data=_NOTHING)
+    try:
+        here, there = _traced_estimands(density), _traced_estimands(without)
+    except (KeyError, TypeError):  # asked for by name, or None where a number is expected
+        return True
+    return _digest(here) != _digest(there)
 
 
 def _same(fn: Any) -> Hashable:

@@ -17,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from workbench.fit.compilation import compiled
 from workbench.network.reading import Network, output_information
 
 _NEAR = 1.0  # nats still to be won, below which the exact Hessian takes over
@@ -59,9 +60,91 @@ class Expansion:
     log_likelihood: float
 
 
+class Kernels(NamedTuple):
+    """Compiled functions of one structure of networks.
+
+    All take z, rows, and the data in the form of ``density.arrays``; those of scaled weights take
+    the prior sds besides.
+
+    Attributes
+    ----------
+    log_likelihood : callable
+        A scalar.
+    jacobian : callable
+        Outputs, and their derivative in the weights (not scaled).
+    first_order : callable
+        With prior sds: outputs, scaled Jacobian, information, curvature, gradient, log-likelihood.
+    hessian : callable
+        Hessian of the log-likelihood in the weights (not scaled).
+    laplace : callable
+        With prior sds and the precision of each group: Laplace's log evidence, its partial
+        derivatives in z and in the log precisions, and the number of well-determined weights.
+    """
+
+    log_likelihood: Callable[..., Any]
+    jacobian: Callable[..., Any]
+    first_order: Callable[..., Any]
+    hessian: Callable[..., Any]
+    laplace: Callable[..., Any]
+
+
+@compiled
+def _kernels(network: Network) -> Kernels:
+    """Make the programs once for all data of one structure."""
+    place, unseen = jnp.asarray(network.positions), network.density.observed_arguments
+
+    def jacobian(z: jax.Array, rows: Any, arrays: Any) -> tuple[jax.Array, jax.Array]:
+        values = network.density.constrain(z, arrays)
+
+        def outputs(w: jax.Array, row: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            moved = {**values, **network.weights(z.at[place].set(w))}
+            eta = network.outputs(moved, {k: v[None] for k, v in row.items()}, arrays)[0]
+            return eta, eta
+
+        # a row's outputs depend on that row alone
+        derivative = jax.jacrev(outputs, has_aux=True)
+        inputs = {k: v for k, v in rows.items() if k not in unseen}
+        J, eta = jax.vmap(lambda row: derivative(z[place], row))(inputs)
+        return eta, J
+
+    def total(z: jax.Array, rows: Any, arrays: Any) -> jax.Array:
+        return jnp.sum(network.log_likelihood(z, rows, arrays))
+
+    def gauss_newton(z: jax.Array, rows: Any, arrays: Any, sd: jax.Array) -> tuple[jax.Array, ...]:
+        eta, J = jacobian(z, rows, arrays)
+        J = J * sd
+        information = jax.vmap(lambda e: output_information(network.family, e))(eta)
+        half = jnp.einsum("nkl,nld->nkd", information, J)
+        return eta, J, information, jnp.einsum("nkd,nke->de", J, half)
+
+    def first_order(z: jax.Array, rows: Any, arrays: Any, sd: jax.Array) -> tuple[jax.Array, ...]:
+        value, gradient = jax.value_and_grad(total)(z, rows, arrays)
+        return *gauss_newton(z, rows, arrays, sd), gradient[place] * sd, value
+
+    def laplace(z: jax.Array, rows: Any, arrays: Any, sd: jax.Array, alpha: jax.Array) -> Any:
+        def evidence(z: jax.Array, log_alpha: jax.Array) -> tuple[jax.Array, jax.Array]:
+            log_precision = log_alpha[network.groups]
+            precision = jnp.exp(log_precision)
+            C = gauss_newton(z, rows, arrays, sd)[-1]
+            root = jnp.linalg.cholesky(C + jnp.diag(precision))
+            value = total(z, rows, arrays) - 0.5 * precision @ (z[place] / sd) ** 2
+            value += 0.5 * jnp.sum(log_precision) - jnp.sum(jnp.log(jnp.diag(root)))
+            inverse = jax.scipy.linalg.cho_solve((root, True), jnp.eye(len(precision)))
+            return value, jnp.sum(1 - precision * jnp.diag(inverse))
+
+        slopes = jax.value_and_grad(evidence, argnums=(0, 1), has_aux=True)
+        (value, effective), (by_z, by_log_alpha) = slopes(z, jnp.log(alpha))
+        return value, by_z, by_log_alpha, effective
+
+    def hessian(z: jax.Array, rows: Any, arrays: Any) -> jax.Array:
+        return jax.hessian(lambda w: total(z.at[place].set(w), rows, arrays))(z[place])
+
+    return Kernels(*map(jax.jit, (total, jacobian, first_order, hessian, laplace)))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Programs:
-    """Compiled functions of one network.
+    """Compiled functions of one network at its data.
 
     Attributes
     ----------
@@ -69,104 +152,45 @@ class Programs:
         The network.
     prior_sd : numpy.ndarray
         Prior sd of each weight, shape (D',).
-    log_likelihood : callable
-        Of z and rows, a scalar.
-    jacobian : callable
-        Of z and rows: outputs, and their derivative in the weights (not scaled).
-    first_order : callable
-        Of z and rows: outputs, scaled Jacobian, information, curvature, gradient, log-likelihood.
-    hessian : callable
-        Of z and rows: Hessian of the log-likelihood in the weights (not scaled).
-    laplace : callable
-        Of z, rows and the precision of each layer: Laplace's log evidence, its partial derivatives
-        in z and in the log precisions, and the number of well-determined weights.
     """
 
     network: Network
     prior_sd: np.ndarray
-    log_likelihood: Callable[..., Any]
-    jacobian: Callable[..., Any]
-    first_order: Callable[..., Any]
-    hessian: Callable[..., Any]
-    laplace: Callable[..., Any]
 
     @classmethod
     @lru_cache(maxsize=8)
     def of(cls, network: Network) -> Programs:
-        """The programs of a network, made once."""
-        prior_sd, place = network.prior_sd(), jnp.asarray(network.positions)
-        unseen = network.density.observed_arguments
+        """The programs of a network; compiled once for all data of its structure."""
+        return cls(network=network, prior_sd=network.prior_sd())
 
-        def jacobian(z: jax.Array, rows: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
-            values = network.density.constrain(z)
+    def log_likelihood(self, z: Any, rows: Mapping[str, Any]) -> float:
+        """Log-likelihood of some rows at z, nats."""
+        return float(_kernels(self.network).log_likelihood(z, rows, self._arrays))
 
-            def outputs(w: jax.Array, row: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-                moved = {**values, **network.weights(z.at[place].set(w))}
-                eta = network.outputs(moved, {k: v[None] for k, v in row.items()})[0]
-                return eta, eta
-
-            # a row's outputs depend on that row alone
-            derivative = jax.jacrev(outputs, has_aux=True)
-            inputs = {k: v for k, v in rows.items() if k not in unseen}
-            J, eta = jax.vmap(lambda row: derivative(z[place], row))(inputs)
-            return eta, J
-
-        def total(z: jax.Array, rows: Mapping[str, Any]) -> jax.Array:
-            return jnp.sum(network.log_likelihood(z, rows))
-
-        def gauss_newton(z: jax.Array, rows: Mapping[str, Any]) -> tuple[jax.Array, ...]:
-            eta, J = jacobian(z, rows)
-            J = J * prior_sd
-            information = jax.vmap(lambda e: output_information(network.family, e))(eta)
-            half = jnp.einsum("nkl,nld->nkd", information, J)
-            return eta, J, information, jnp.einsum("nkd,nke->de", J, half)
-
-        def first_order(z: jax.Array, rows: Mapping[str, Any]) -> tuple[jax.Array, ...]:
-            value, gradient = jax.value_and_grad(total)(z, rows)
-            return *gauss_newton(z, rows), gradient[place] * prior_sd, value
-
-        def laplace(z: jax.Array, rows: Mapping[str, Any], alpha: jax.Array) -> Any:
-            def evidence(z: jax.Array, log_alpha: jax.Array) -> tuple[jax.Array, jax.Array]:
-                log_precision = log_alpha[network.layers]
-                precision = jnp.exp(log_precision)
-                root = jnp.linalg.cholesky(gauss_newton(z, rows)[-1] + jnp.diag(precision))
-                value = total(z, rows) - 0.5 * precision @ (z[place] / prior_sd) ** 2
-                value += 0.5 * jnp.sum(log_precision) - jnp.sum(jnp.log(jnp.diag(root)))
-                inverse = jax.scipy.linalg.cho_solve((root, True), jnp.eye(len(precision)))
-                return value, jnp.sum(1 - precision * jnp.diag(inverse))
-
-            slopes = jax.value_and_grad(evidence, argnums=(0, 1), has_aux=True)
-            (value, effective), (by_z, by_log_alpha) = slopes(z, jnp.log(alpha))
-            return value, by_z, by_log_alpha, effective
-
-        def hessian(z: jax.Array, rows: Mapping[str, Any]) -> jax.Array:
-            return jax.hessian(lambda w: total(z.at[place].set(w), rows))(z[place])
-
-        return cls(
-            network=network,
-            prior_sd=prior_sd,
-            log_likelihood=jax.jit(total),
-            jacobian=jax.jit(lambda z, rows: jacobian(z, rows)),
-            first_order=jax.jit(first_order),
-            hessian=jax.jit(hessian),
-            laplace=jax.jit(laplace),
-        )
+    def jacobian(self, z: Any, rows: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs of some rows, (N, K), and their derivative in the weights, (N, K, D')."""
+        eta, J = _kernels(self.network).jacobian(z, rows, self._arrays)
+        return np.asarray(eta), np.asarray(J)
 
     def curvature(self, z: np.ndarray) -> np.ndarray:
         """Minus the Hessian of the log-likelihood in the scaled weights, shape (D', D')."""
-        exact = np.asarray(self.hessian(z, self.network.rows))
+        kernels = _kernels(self.network)
+        exact = np.asarray(kernels.hessian(z, self.network.rows, self._arrays))
         return -0.5 * (exact + exact.T) * np.outer(self.prior_sd, self.prior_sd)
 
     def evidence(
         self, z: np.ndarray, alpha: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray, float]:
-        """Laplace's log evidence at a mode, as :attr:`laplace` gives it."""
-        value, by_z, by_log_alpha, effective = self.laplace(z, self.network.rows, alpha)
+        """Laplace's log evidence at a mode, as :attr:`Kernels.laplace` gives it."""
+        value, by_z, by_log_alpha, effective = _kernels(self.network).laplace(
+            z, self.network.rows, self._arrays, self.prior_sd, alpha
+        )
         return float(value), np.asarray(by_z), np.asarray(by_log_alpha), float(effective)
 
     def expand(self, z: np.ndarray, rows: Mapping[str, Any]) -> Expansion:
         """The network at z to first order."""
-        eta, J, information, C, gradient, value = (np.asarray(x) for x in self.first_order(z, rows))
+        found = _kernels(self.network).first_order(z, rows, self._arrays, self.prior_sd)
+        eta, J, information, C, gradient, value = (np.asarray(x) for x in found)
         return Expansion(
             outputs=eta,
             jacobian=J,
@@ -175,6 +199,10 @@ class Programs:
             gradient=gradient,
             log_likelihood=float(value),
         )
+
+    @property
+    def _arrays(self) -> dict[str, jax.Array]:
+        return self.network.density.arrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +252,7 @@ def climb(
     z : numpy.ndarray
         Where to begin, shape (D,).
     alpha : numpy.ndarray
-        Prior precision of each layer, shape (L,).
+        Prior precision of each group of weights, shape (G,).
     damping : float
         The first μ.
     max_steps : int
@@ -238,7 +266,7 @@ def climb(
         The highest point reached.
     """
     network = programs.network
-    precision, place = alpha[network.layers], network.positions
+    precision, place = alpha[network.groups], network.positions
     z = z.copy()
 
     def posterior(z: np.ndarray, log_likelihood: float) -> float:
@@ -250,7 +278,7 @@ def climb(
         return out
 
     def posterior_at(z: np.ndarray) -> float:
-        return posterior(z, float(programs.log_likelihood(z, network.rows)))
+        return posterior(z, programs.log_likelihood(z, network.rows))
 
     at = programs.expand(z, network.rows)
     value, steps, exact, converged = posterior(z, at.log_likelihood), 1, False, False

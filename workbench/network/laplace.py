@@ -75,7 +75,8 @@ class NetworkLaplace:
     log_evidence : float
         Log of the integral over those weights, nats.
     precision : numpy.ndarray
-        Prior precision of each layer, as a multiple of the model's own, shape (L,).
+        Prior precision of each layer, and of the noise head where the noise depends on the inputs,
+        as a multiple of the model's own, shape (G,).
     noise : float
         Sd of the noise in the unit of y; ``nan`` where there is none or it depends on the inputs.
     num_effective : float
@@ -117,7 +118,7 @@ class NetworkLaplace:
     def outputs(self, data: Any) -> tuple[np.ndarray, np.ndarray]:
         """Mean, shape (N, K), and covariance, (N, K, K), of the linearised outputs at some rows."""
         programs, rows = Programs.of(self.network), self.network.rows_of(data)
-        outputs, jacobian = (np.asarray(x) for x in programs.jacobian(self.z, rows))
+        outputs, jacobian = programs.jacobian(self.z, rows)
         part = jacobian[..., self.where]
         return outputs, np.einsum("nkd,de,nle->nkl", part, self.covariance, part, optimize=True)
 
@@ -143,7 +144,7 @@ class NetworkLaplace:
             sd = np.sqrt(self.noise**2 + covariance[:, 0, 0])
             return NormalMixture(loc=mean[None, :, 0], scale=sd[None])
         programs, rows = Programs.of(self.network), self.network.rows_of(data)
-        mean, jacobian = (np.asarray(x) for x in programs.jacobian(self.z, rows))
+        mean, jacobian = programs.jacobian(self.z, rows)
         key = jax.random.key(0) if key is None else key
         normal = np.asarray(jax.random.normal(key, (num, self.where.size)))
         # one draw of the weights for all rows: each draw is a function
@@ -177,8 +178,9 @@ def fit_network_laplace(
     structure : str
         ``full``, ``kronecker``, ``diagonal`` or ``last layer``.
     precision : str or float
-        ``one`` or ``layer``: tuned by the evidence, one for all or one for each layer, as a
-        multiple of the model's own prior precision; a number is taken as it is.
+        ``one`` or ``layer``: tuned by the evidence, one for all or one for each layer (the noise
+        head has its own), as a multiple of the model's own prior precision; a number is taken as
+        it is.
     noise : float, optional
         Sd of the noise in the unit of y; tuned by the evidence when not given.
     seed : int
@@ -297,7 +299,7 @@ def _position_of_noise(network: Network) -> int | None:
 
 def _structured(network: Network, end: Tuned, structure: Structure) -> dict[str, Any]:
     """Covariance, evidence and effective number of weights of a structure at the mode."""
-    programs, z, alpha = Programs.of(network), end.z, end.alpha[network.layers]
+    programs, z, alpha = Programs.of(network), end.z, end.alpha[network.groups]
     at = programs.expand(z, network.rows)
     where = np.arange(alpha.size)
     if structure == "full":

@@ -19,10 +19,12 @@ from workbench.network.collapse import fit_network_nuts
 from workbench.network.contest import Answer, Method
 from workbench.network.laplace import Structure, fit_network_laplace
 from workbench.network.mixing import network_mixing
-from workbench.network.prediction import Predictive, mixture_of_outputs
+from workbench.network.prediction import Predictive, equal_mixture, mixture_of_outputs
 from workbench.network.reading import Network, read_network
 from workbench.network.tempering import Part, tempered
 from workbench.network.training import train_network
+
+_APART = 1000  # between the seeds of members, so that splits share none
 
 
 def by_mode(model: Model, *, penalised: bool, num_starts: int = 4) -> Method:
@@ -83,8 +85,14 @@ def by_training(model: Model, **settings: Any) -> Method:
     return method
 
 
-def by_laplace(model: Model, structure: Structure = "full", **settings: Any) -> Method:
+def by_laplace(
+    model: Model, structure: Structure = "full", *, num_members: int = 1, **settings: Any
+) -> Method:
     """Laplace's approximation, linearised, its prior tuned by the evidence.
+
+    With ``num_members`` the equal mixture of that many, each about the mode that its own start
+    came to: the posterior of a network has many hills, of which one approximation sees one
+    (Eschenhagen et al. 2021, "Mixtures of Laplace approximations", arXiv:2111.03577).
 
     Examples
     --------
@@ -96,14 +104,22 @@ def by_laplace(model: Model, structure: Structure = "full", **settings: Any) -> 
     """
 
     def method(train: Dataset, seed: int) -> Answer:
-        fit = fit_network_laplace(model, train, structure=structure, seed=seed, **settings)
-        note = "" if fit.converged else "the evidence had not settled after the last step"
+        network = read_network(model, train)
+        fits = [
+            fit_network_laplace(network, structure=structure, seed=seed + _APART * k, **settings)
+            for k in range(num_members)
+        ]
+        fits.sort(key=lambda fit: -fit.log_evidence)
+        unsettled = sum(not fit.converged for fit in fits)
+        note = "the evidence had not settled after the last step" if unsettled else ""
+        if unsettled and num_members > 1:
+            note += f" (in {unsettled} of {num_members} members)"
         return Answer(
-            predict=fit.predict,
-            num_gradients=float(fit.num_gradients),
+            predict=lambda data: equal_mixture([fit.predict(data) for fit in fits]),
+            num_gradients=float(sum(fit.num_gradients for fit in fits)),
             note=note,
-            network=fit.network,
-            modes=fit.z[None],
+            network=network,
+            modes=np.stack([fit.z for fit in fits]),
         )
 
     return method

@@ -14,6 +14,7 @@ probabilities. All scores: Gneiting and Raftery (2007), doi:10.1198/016214506000
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,3 +159,32 @@ def mixture_of_outputs(family: str, outputs: np.ndarray) -> Predictive:
         p = special.expit(outputs)
         return ClassMixture(draws=np.concatenate([1 - p, p], axis=-1))
     return ClassMixture(draws=special.softmax(outputs, axis=-1))
+
+
+def equal_mixture(parts: Sequence[Predictive]) -> Predictive:
+    """Mix predictive distributions of the same rows with equal weights.
+
+    Parameters
+    ----------
+    parts : sequence of NormalMixture or of ClassMixture
+        Each of the same number of draws.
+
+    Returns
+    -------
+    NormalMixture or ClassMixture
+        Of all their draws.
+
+    Examples
+    --------
+    >>> low, high = (NormalMixture(loc=np.full((1, 1), m), scale=np.ones((1, 1))) for m in (-1, 1))
+    >>> float(equal_mixture([low, high]).mean[0])
+    0.0
+    """
+    normal = [p for p in parts if isinstance(p, NormalMixture)]
+    classes = [p for p in parts if isinstance(p, ClassMixture)]
+    if normal:
+        loc, scale = (
+            np.concatenate(x) for x in zip(*((p.loc, p.scale) for p in normal), strict=True)
+        )
+        return NormalMixture(loc=loc, scale=scale)
+    return ClassMixture(draws=np.concatenate([p.draws for p in classes]))

@@ -19,8 +19,8 @@ doi:10.1162/08997660260028683).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -29,7 +29,8 @@ import numpy as np
 from numpyro import handlers
 
 from workbench.errors import ModelError
-from workbench.model import Density, Model, read_density
+from workbench.fit.compilation import compiled
+from workbench.model import Density, Model, as_model, read_density
 from workbench.model.binding import as_dataset
 from workbench.model.density import Latent
 from workbench.model.evaluation import family
@@ -88,6 +89,26 @@ class Network:
         return np.repeat(np.arange(self.num_layers), sizes)
 
     @property
+    def noise_head(self) -> np.ndarray:
+        """Places, in ``positions``, of the last layer's weights to an input-dependent log sd."""
+        if self.family != "Normal" or self.widths[-1] != 2:
+            return np.zeros(0, dtype=int)
+        stop = self.layers.size - 2  # the biases stand last
+        return np.arange(stop - 2 * self.widths[-2], stop)[1::2]
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """Which prior precision each weight has: its layer's, or the noise head's own, the last."""
+        found = self.layers.copy()
+        found[self.noise_head] = self.num_layers
+        return found
+
+    @property
+    def num_groups(self) -> int:
+        """Number of prior precisions G."""
+        return self.num_layers + bool(self.noise_head.size)
+
+    @property
     def _fans(self) -> list[tuple[int, int]]:
         return list(zip(self.widths[:-1], self.widths[1:], strict=True))
 
@@ -107,14 +128,29 @@ class Network:
         """Rows whose observations are unknown, so that any number of them can be evaluated."""
         return {**rows, **dict.fromkeys(self.density.observed_arguments)}
 
-    def log_likelihood(self, z: jax.Array, rows: Mapping[str, Any]) -> jax.Array:
-        """Log density of each row's observation at z, shape (N,)."""
-        site = self._trace(self.density.constrain(z), rows)[self.observed]
+    @cached_property
+    def twin(self) -> Network:
+        """The network without values for which programs are compiled."""
+        return _twin(self.density.twin, self.observed, self.family, self.widths)
+
+    def log_likelihood(
+        self, z: jax.Array, rows: Mapping[str, Any], arrays: Mapping[str, Any] | None = None
+    ) -> jax.Array:
+        """Log density of each row's observation at z, shape (N,).
+
+        ``arrays`` are the data in the form of ``density.arrays``; the density's own by default.
+        """
+        site = self._trace(self.density.constrain(z, arrays), rows, arrays)[self.observed]
         return site["fn"].log_prob(site["value"])
 
-    def outputs(self, values: Mapping[str, Any], rows: Mapping[str, Any]) -> jax.Array:
+    def outputs(
+        self,
+        values: Mapping[str, Any],
+        rows: Mapping[str, Any],
+        arrays: Mapping[str, Any] | None = None,
+    ) -> jax.Array:
         """Outputs of some rows at constrained values of the latent sites, shape (N, K)."""
-        fn = bare(self._trace(values, self.without_observations(rows))[self.observed]["fn"])
+        fn = bare(self._trace(values, self.without_observations(rows), arrays)[self.observed]["fn"])
         if self.family == "Normal":
             shape = jnp.broadcast_shapes(jnp.shape(fn.loc), jnp.shape(fn.scale))
             return jnp.stack(
@@ -122,30 +158,25 @@ class Network:
             )
         return fn.logits[..., None] if self.family == "Bernoulli" else fn.logits
 
-    def _trace(self, values: Mapping[str, Any], rows: Mapping[str, Any]) -> Any:
+    def _trace(
+        self, values: Mapping[str, Any], rows: Mapping[str, Any], arrays: Mapping[str, Any] | None
+    ) -> Any:
         fn = handlers.substitute(
             handlers.seed(self.density.model.fn, 0),
             data={x.name: values[x.name] for x in self.density.latents},
         )
-        return handlers.trace(fn).get_trace(**{**self.density.arguments.join(), **rows})
+        return handlers.trace(fn).get_trace(**{**self.density.arguments.join(arrays), **rows})
 
     def outputs_of_draws(
         self, draws: Mapping[str, np.ndarray], rows: Mapping[str, Any]
     ) -> np.ndarray:
         """Outputs of some rows for draws of the latent sites of shape (S, ...), as (S, N, K)."""
-        names = [x.name for x in self.density.latents]
-        given = {n: jnp.asarray(draws[n]) for n in names}
-        # rows go in as they are: they are constants of a program that serves one set of rows
-        program = jax.jit(
-            lambda given: jax.lax.map(
-                lambda values: self.outputs(values, rows), given, batch_size=_BATCH
-            )
-        )
-        return np.asarray(program(given))
+        given = {x.name: jnp.asarray(draws[x.name]) for x in self.density.latents}
+        return np.asarray(_outputs_of_draws(self)(given, dict(rows), self.density.arrays))
 
     def draws_of_z(self, z: np.ndarray) -> dict[str, np.ndarray]:
         """Constrained latent sites at points z, shape (S, D)."""
-        found = jax.jit(jax.vmap(self.density.constrain))(jnp.asarray(z))
+        found = _constrained(self)(jnp.asarray(z), self.density.arrays)
         return {x.name: np.asarray(found[x.name]) for x in self.density.latents}
 
     def weights(self, z: Any) -> dict[str, Any]:
@@ -189,6 +220,29 @@ class Network:
         return np.concatenate(parts)
 
 
+@lru_cache(maxsize=32)
+def _twin(density: Density, observed: str, family: str, widths: tuple[int, ...]) -> Network:
+    return Network(density=density, observed=observed, family=family, widths=widths, rows={})
+
+
+@compiled
+def _outputs_of_draws(network: Network) -> Callable[..., jax.Array]:
+    """Program of the outputs of some rows for draws of the latent sites."""
+
+    def program(given: Any, rows: Any, arrays: Any) -> jax.Array:
+        return jax.lax.map(
+            lambda values: network.outputs(values, rows, arrays), given, batch_size=_BATCH
+        )
+
+    return jax.jit(program)
+
+
+@compiled
+def _constrained(network: Network) -> Callable[..., dict[str, jax.Array]]:
+    """Program of the latent sites at points z."""
+    return jax.jit(jax.vmap(network.density.constrain, in_axes=(0, None)))
+
+
 def read_network(model: Model | Callable[..., Any] | Density, data: Any = None) -> Network:
     """Find the network in a model.
 
@@ -217,7 +271,11 @@ def read_network(model: Model | Callable[..., Any] | Density, data: Any = None) 
     >>> read_network(MODEL, wb.load_dataset("nile")).widths
     (1, 4, 1)
     """
-    density = model if isinstance(model, Density) else read_density(model, data)
+    if isinstance(model, Density):
+        density = model
+    else:
+        # estimands may be called by values of the data, which would tie programs to these data
+        density = read_density(replace(as_model(model), estimands=None), data)
     name = density.model.name
     sites = {s.name: s for s in density.sites}
     widths: list[int] = []
@@ -282,8 +340,8 @@ def random_start(network: Network, rng: np.random.Generator) -> np.ndarray:
     -------
     numpy.ndarray
         Unconstrained point, shape (D,): weights Normal with variance one over fan-in plus one
-        (the bias is an input); the sd of constant Normal noise at half that of the observations;
-        other coordinates at zero.
+        (the bias is an input); the sd of constant Normal noise at half that of the observations,
+        and an input-dependent one the same for all inputs; other coordinates at zero.
 
     Examples
     --------
@@ -295,6 +353,7 @@ def random_start(network: Network, rng: np.random.Generator) -> np.ndarray:
     z = np.zeros(network.density.size)
     fan_in = np.array(network.widths)[network.layers]
     z[network.positions] = rng.normal(size=fan_in.size) / np.sqrt(fan_in + 1.0)
+    z[network.positions[network.noise_head]] = 0.0
     noise = network.noise
     if noise is not None:
         z[noise.start] = np.log(0.5 * np.std(network.observations) or 1.0)

@@ -133,7 +133,7 @@ def loss_surface(network: Network, z: np.ndarray, other: np.ndarray | None = Non
     def loss_at(points: np.ndarray) -> np.ndarray:
         def loss(z: jax.Array) -> jax.Array:
             w = z[place] / programs.prior_sd
-            return (0.5 * w @ w - programs.log_likelihood(z, rows)) / number
+            return (0.5 * w @ w - jnp.sum(network.log_likelihood(z, rows))) / number
 
         return np.asarray(
             jax.jit(lambda p: jax.lax.map(loss, p, batch_size=_BATCH))(jnp.asarray(points))

@@ -14,6 +14,8 @@ from workbench.plot.networks import style_of as network_style
 from workbench.plot.style import GREY, name_axes, new_grid, tidy
 from workbench.study import Methods
 
+_FAR = 10.0  # times the reach of half of the methods, from which on an axis is bent
+
 
 def methods(found: Methods, *, axes: Any = None) -> np.ndarray:
     """Log-likelihood at rows held out, in the gap, and the price of each method.
@@ -57,6 +59,9 @@ def methods(found: Methods, *, axes: Any = None) -> np.ndarray:
         for ax, value in ((left, row["apart"]), (right, row["seconds"])):
             ax.plot([value], [y], look.marker, color=look.colour, markersize=7)
     left.axvline(0.0, color=GREY, linewidth=0.8)
+    ends = (table["apart"].abs() + 2 * table["paired_se"].fillna(0.0)).iloc[1:]
+    if len(ends) and ends.max() > _FAR * ends.median():
+        left.set_xscale("symlog", linthresh=float(ends.median()))  # else one hides the others
     right.set_xscale("log")
     for ax in (left, right):
         ax.set_yticks(range(len(table)), [str(m) for m in table.index])
@@ -110,8 +115,9 @@ def network_pictures(found: Methods) -> tuple[Drawing, ...]:
     drawings = [
         Drawing(
             name="methods",
-            caption="Left: how much better or worse than the first method each one predicts rows "
-            "it has not seen. A whisker that crosses the line may be chance. Right: what it costs.",
+            caption=f"Left: how much better or worse than {found.table.index[0]} each method "
+            "predicts rows it has not seen, two paired standard errors to each side. A whisker "
+            "that crosses the line may be chance. Right: what it costs.",
             draw=lambda: methods(found),
         )
     ]

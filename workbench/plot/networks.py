@@ -25,7 +25,7 @@ from workbench.plot.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from workbench.study.methods import Plane
+    from workbench.study.network_predictions import Plane
 
 CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CLASS_MARKERS = "o^sDvP"
@@ -37,14 +37,17 @@ class Look:
 
     colour: str
     marker: str
-    dash: str
+    dash: str | tuple[float, tuple[float, ...]]
 
+
+_ROOM = 0.04  # of an axis, beyond its outermost point
 
 # a method has the colour of what it approximates; its variants differ in marker and dashes
 _LOOKS = {
     "MLE": Look(colour=METHOD_COLOURS["MLE"], marker=METHOD_MARKERS["MLE"], dash="-"),
     "MAP": Look(colour=METHOD_COLOURS["MAP"], marker=METHOD_MARKERS["MAP"], dash="-"),
     "Laplace": Look(colour=METHOD_COLOURS["Laplace"], marker=METHOD_MARKERS["Laplace"], dash="-"),
+    "Laplace mixture": Look(colour=METHOD_COLOURS["Laplace"], marker="P", dash=(0, (6, 1))),
     "Laplace, last layer": Look(colour=METHOD_COLOURS["Laplace"], marker="p", dash="--"),
     "Laplace, Kronecker": Look(colour=METHOD_COLOURS["Laplace"], marker="X", dash="-."),
     "Laplace, diagonal": Look(colour=METHOD_COLOURS["Laplace"], marker="d", dash=":"),
@@ -222,7 +225,8 @@ def prior_functions(
     ends = np.quantile(functions, [0.02, 0.98])
     if observed is not None:
         ends = np.append(ends, [observed[1].min(), observed[1].max()])
-    ax.set_ylim(ends.min(), ends.max())
+    room = _ROOM * np.ptp(ends)
+    ax.set_ylim(ends.min() - room, ends.max() + room)
     tidy(ax)
     name_axes(ax, x=label, y=response)
     legend_above(ax)
@@ -247,7 +251,7 @@ def decision_boundary(found: Plane, *, axes: Any = None) -> np.ndarray:
 
     Examples
     --------
-    >>> from workbench.study.methods import Plane
+    >>> from workbench.study.network_predictions import Plane
     >>> p = np.linspace(0.0, 1.0, 16).reshape(4, 4)
     >>> plane = Plane(x=np.arange(4.0), y=np.arange(4.0), labels=("a (cm)", "b (cm)"),
     ...     probabilities={"MAP": np.stack([p, 1 - p], axis=-1)},
