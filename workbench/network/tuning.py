@@ -22,8 +22,8 @@ taken, by BFGS steps with backtracking, each trial climbing to its own mode.
 
 Where the noise depends on the inputs, the joint mode of both heads is no place to begin: the noise
 follows the residuals of the fitted rows to zero. On Boston housing with 10 units and the model's
-own prior the smallest sd falls to 0.00001 within 300 steps, the log posterior still rising and the
-evidence falling from -1287 to -1417 nats. So the weights of the noise head have a precision of
+own prior the smallest sd falls to 2e-6 within 300 steps, the log posterior still rising and the
+evidence falling from -1291 to -1417 nats. So the weights of the noise head have a precision of
 their own, which begins where the noise is nearly the same everywhere (100 times the prior's) and
 which the evidence then sets: 43 and 75 on two splits there, about 10,000, which is constant noise,
 on ``kidiq`` and ``nile``.
