@@ -143,8 +143,9 @@ def test_what_does_not_apply_is_said_in_one_sentence():
     result = CliRunner().invoke(main, ["study", "limits", "eight_schools"])
     assert result.exit_code == 1
     assert result.stderr.strip() == (
-        "error: limits expects independent rows, of which parts can be taken; model "
-        "'eight_schools' has random effects"
+        "error: limits expects a regular maximum of the likelihood to tend to; that of model "
+        "'eight_schools' is at the boundary: the objective does not fall along -log(tau); with "
+        "more data the posterior there tends to no normal density"
     )
 
 

@@ -216,9 +216,14 @@ def print_study(made: Study, instrument: str) -> None:
     """
     table = made.table.reset_index(drop=made.table.index.name is None)
     lines = []
+    # an error is that of the column before it, and of those after
+    names = list(table.columns)
+    exact = names.index("std_error") - 1 if "std_error" in names else len(names)
     for row in table.to_dict("records"):
         error = float(row.get("std_error", math.nan))
-        lines.append([_cell(v, error) for v in row.values()])
+        lines.append([
+            _cell(v, error if k >= exact else math.nan) for k, v in enumerate(row.values())
+        ])  # fmt: skip
     text = [bool(len(table)) and isinstance(table[c].iloc[0], str) for c in table.columns]
     columns = [(str(c), "left" if t else "right") for c, t in zip(table.columns, text, strict=True)]
     print_table(columns, lines, title=f"{made.name}, {instrument}")

@@ -18,7 +18,7 @@ from workbench.plot.style import (
 from workbench.study import Limits
 
 _PANELS = {
-    "data": ("rows n", "posterior from the normal of the MLE", -0.5),
+    "data": ("{unit} n", "posterior from the normal of the MLE", -0.5),
     "prior": ("power of the prior", "MAP from MLE", 1.0),
     "temperature": ("temperature T", "tempered posterior from its normal", 0.5),
     "draws": ("draws S", "Monte Carlo error of the mean", -0.5),
@@ -72,7 +72,7 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
             ax.invert_xaxis()  # the limit lies to the right
         tidy(ax, "y")
         unit = "posterior sds" if limit == "draws" else "standard errors"
-        name_axes(ax, x=x, y=f"{y} ({unit})")
+        name_axes(ax, x=x.format(unit=found.unit), y=f"{y} ({unit})")
         legend_above(ax)
     return grid
 
