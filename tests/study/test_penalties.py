@@ -56,6 +56,15 @@ def test_path_is_ridge_regression(found):
     np.testing.assert_allclose(found.path, exact, rtol=1e-6, atol=1e-9)
 
 
+def test_posterior_means_of_a_normal_posterior_are_its_modes(found):
+    # draws with weights: a share of the posterior's sd that falls with their number, 2,048
+    sd = np.sqrt([
+        np.diag(NOISE**2 * np.linalg.inv(X.T @ X + penalty * np.eye(3)))
+        for penalty in found.table["lambda_rss"]
+    ])  # fmt: skip
+    np.testing.assert_array_less(np.abs(found.means - found.path) / sd, 0.05)
+
+
 def test_effective_parameters_are_the_trace_of_the_hat_matrix(found):
     d = np.linalg.svd(X, compute_uv=False)
     exact = [(d**2 / (d**2 + penalty)).sum() for penalty in found.table["lambda_rss"]]

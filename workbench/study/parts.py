@@ -33,7 +33,7 @@ Weights = tuple[np.ndarray, np.ndarray]
 """Weights of C copies of the observations, and of K parts in each."""
 
 _FREEDOM = 5  # of the Student t
-_PARETO = 0.7
+PARETO = 0.7
 _NEAR = 1e-4  # Newton decrement, nats
 _VANISHED = 1e-4  # information of a part, as a share of what its rows should have
 
@@ -194,7 +194,7 @@ class Refitter:
         )
         ratio = value / temperature - log_t
         ratio = np.where(np.isnan(ratio), -np.inf, ratio)
-        if not az.pareto_k(ratio) < _PARETO:
+        if not az.pareto_k(ratio) < PARETO:
             return np.nan, "importance weights not to be believed"
         weight = np.exp(ratio - ratio.max())
         scaled = (terms - normal.terms[k]) / (spread * normal.errors[k])

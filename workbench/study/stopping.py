@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from workbench.fit.objective import Objective
 from workbench.model import Density
 
 
@@ -46,7 +47,7 @@ def early_stopping(
     Parameters
     ----------
     density : Density
-        The model at its data, without random effects.
+        The model at its data; random effects are integrated out of the likelihood.
     at : numpy.ndarray
         Where the other coordinates are held, shape (D,), and where the step is taken from: the
         inverse of the largest curvature of the log-likelihood there.
@@ -91,10 +92,11 @@ def early_stopping(
 
 def _programs(density: Density, places: np.ndarray) -> tuple[Callable[..., Any], ...]:
     """Compiled: so many steps of descent; minus the curvature of the log-likelihood in w."""
+    likelihood = Objective(density=density, method="MLE")
 
     def fit(w: jax.Array, at: Any, centre: Any, sd: Any, arrays: Any) -> jax.Array:
         z = at.at[places].set(centre + sd * w)
-        return density.log_terms(z, arrays).log_likelihood
+        return likelihood(z[likelihood.free], arrays)
 
     def descend(w: jax.Array, count: Any, rate: Any, *rest: Any) -> tuple[jax.Array, jax.Array]:
         def step(_: Any, w: jax.Array) -> jax.Array:
