@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.study import Intervals
     from workbench.study.instrument import Study
 
+_MOST_LINES = 30  # of the table of a study
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -224,11 +225,17 @@ def print_study(made: Study, instrument: str) -> None:
         lines.append([
             _cell(v, error if k >= exact else math.nan) for k, v in enumerate(row.values())
         ])  # fmt: skip
+    hidden = len(lines) - _MOST_LINES
+    if hidden > 0:
+        gap = [f"... {hidden} more", *[""] * (len(names) - 1)]
+        lines = [*lines[: _MOST_LINES // 2], gap, *lines[-_MOST_LINES // 2 :]]
     text = [bool(len(table)) and isinstance(table[c].iloc[0], str) for c in table.columns]
     columns = [(str(c), "left" if t else "right") for c, t in zip(table.columns, text, strict=True)]
     print_table(columns, lines, title=f"{made.name}, {instrument}")
     for sentence in made.sentences:
         console().print(sentence, markup=False)
+    if hidden > 0:
+        console().print("--json prints the whole table.", style="dim")
 
 
 def _cell(value: Any, error: float) -> str:

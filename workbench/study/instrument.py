@@ -86,10 +86,17 @@ def require_regular(fit: ModeFit, density: Density, expectation: str, advice: st
         )
 
 
-def p_loo(nuts: DrawsFit) -> float:
-    """Effective number of parameters by leave-one-out; ``nan`` for several observed sites."""
-    from workbench import az
+def p_loo(keep: Keep, draw: Callable[[], DrawsFit]) -> float:
+    """Effective number of parameters by leave-one-out, kept as a part of the study.
 
-    if "log_likelihood" not in nuts.datatree or len(nuts.datatree["log_likelihood"].data_vars) != 1:
-        return np.nan
-    return float(az.loo(nuts.datatree).p)
+    ``nan`` for several observed sites.
+    """
+
+    def make() -> Part:
+        from workbench import az
+
+        tree = draw().datatree
+        known = "log_likelihood" in tree and len(tree["log_likelihood"].data_vars) == 1
+        return {"p_loo": np.array(float(az.loo(tree).p) if known else np.nan)}
+
+    return float(keep("p_loo", make)["p_loo"])

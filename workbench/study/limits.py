@@ -114,20 +114,25 @@ class Limits:
     def sentences(self) -> tuple[str, ...]:
         """What the numbers say."""
         said = [
-            "Distance of the posterior from the normal of the MLE falls "
+            "Distance of the posterior from the normal of the MLE goes "
             f"{self._rate('data', 'n')} (regular models: -0.5), that of MAP from MLE "
             f"{self._rate('prior', 'alpha')} (1), that of the tempered posterior from its normal "
             f"{self._rate('temperature', 'T')} (0.5)."
         ]
+        if self.rates["data"] >= 0:
+            said.append(
+                f"With more {self.unit} of these data it does not fall: they are too few, or of "
+                "too narrow a range of sizes, for the limit to be seen."
+            )
         if np.isfinite(self.rates.get("simulated", np.nan)):
             most = self.table.loc[self.table["limit"] == "simulated", "at"].max()
             said.append(
                 f"In data simulated from the model at its estimate, up to {most:.0f} {self.unit}, "
-                f"it falls as n^{self.rates['simulated']:.2f}."
+                f"it goes as n^{self.rates['simulated']:.2f}."
             )
         if np.isfinite(self.rates.get("draws", np.nan)):
             said.append(
-                "The Monte Carlo error of a posterior mean falls as "
+                "The Monte Carlo error of a posterior mean goes as "
                 f"S^{self.rates['draws']:.2f} (-0.5)."
             )
         if np.isfinite(self.agreement):
@@ -166,8 +171,9 @@ def limits(
     seed : int
         Of the orders of the rows and of the draws.
     quick : bool
-        4 orders and 2,048 draws for each refit instead of 16 and 16,384, simulated data of 8 times
-        the size instead of 16, and no draws by NUTS unless ``nuts`` is given.
+        4 orders and 8,192 draws (2,048 with random effects) for each refit instead of 16 and
+        16,384, simulated data of 8 times the size instead of 16, and no draws by NUTS unless
+        ``nuts`` is given.
     mle : ModeFit, optional
         Maximum likelihood fit of the same model; made when not given.
     nuts : DrawsFit, optional
@@ -220,7 +226,9 @@ def limits(
             f"limits expects a term that no random effect moves; model '{density.model.name}' has "
             "none"
         )
-    x, t = student(best.num_parameters, 2048 if quick else 16_384, seed)
+    # a draw costs much more where effects are integrated out
+    few = 2048 if units.kind == "groups" else 8192
+    x, t = student(best.num_parameters, few if quick else 16_384, seed)
     # the same draws, weighted to be normal: what is within their noise has no slope
     noise = float(np.mean([wasserstein(u, normal_weights(x, t)) for u in x.T]))
     copies = 8 if quick else 16

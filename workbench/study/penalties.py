@@ -133,6 +133,7 @@ class Penalties:
         """What the numbers say."""
         parts = [
             f"{score.replace('_', ' ')} picks {width:.3g} times the width of the prior"
+            f"{self._near(str(score))}"
             for score, width in self.picks.dropna().items()
         ]
         said = [
@@ -149,8 +150,10 @@ class Penalties:
         kept = self.table["nonzero"].dropna()
         if len(kept):
             said.append(
-                f"Under Laplace priors of the same sd (lasso) {kept.iloc[0]:.0f} coefficients are "
-                f"not zero at the narrowest width, {kept.iloc[-1]:.0f} at the widest."
+                f"Under Laplace priors of the same sd (lasso) {kept.iloc[0]:.0f} of "
+                f"{len(self.stopping_path.columns)} coefficients differ from the centre of their "
+                f"prior at {kept.index[0]:.3g} times the width, {kept.iloc[-1]:.0f} at "
+                f"{kept.index[-1]:.3g} times."
             )
         if len(self.stopping):
             last = self.stopping.iloc[-1]
@@ -168,6 +171,12 @@ class Penalties:
                 f"{moved.loc[worst, 'likelihood']:.2g} (0.05 and more is sensitive)."
             )
         return tuple(said)
+
+    def _near(self, score: str) -> str:
+        """Which widths have a score within a nat of the best, if several have."""
+        known = self.table[score].dropna()
+        near = known.index[known > known.max() - 1.0]
+        return f" (within a nat from {near.min():.3g} to {near.max():.3g})" if len(near) > 1 else ""
 
 
 def penalties(

@@ -42,7 +42,7 @@ from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import p_loo, require_regular, subject
+from workbench.study.instrument import Keep, p_loo, require_regular, start_anew, subject
 
 _DECIDED = 0.9  # share of the curvature
 
@@ -106,6 +106,11 @@ class Spectrum:
             f"Effective number of parameters {self.effective_parameters:.3g}{loo}; condition "
             f"number {self.condition_number:.3g} with units set aside.",
         ]
+        if (self.table["data_share"] > 1 + 1e-6).any():
+            said.append(
+                "Along a direction with a share above 1 the prior curves upwards at the posterior "
+                "mode: it takes information away."
+            )
         if not self.trusted:
             said.append(
                 "Along a direction with a negative share the likelihood curves upwards at the "
@@ -122,6 +127,7 @@ def spectrum(
     quick: bool = False,
     laplace: ModeFit | None = None,
     nuts: DrawsFit | None = None,
+    keep: Keep = start_anew,
     on_stage: Callable[[str], None] | None = None,
 ) -> Spectrum:
     """Compare the curvature of the likelihood with that of the prior, direction by direction.
@@ -138,6 +144,8 @@ def spectrum(
         Without draws, and so without ``p_loo``, unless ``nuts`` is given.
     laplace, nuts : ModeFit, DrawsFit, optional
         Fits of the same model; made when not given and needed.
+    keep : callable, optional
+        Keeps finished parts, see :data:`workbench.study.instrument.Keep`.
     on_stage : callable, optional
         Called with the name of what begins.
 
@@ -168,9 +176,10 @@ def spectrum(
     tell("Laplace")
     mode = laplace if laplace is not None else fit_laplace(density, seed=seed)
     require_regular(mode, density, "spectrum expects a regular posterior mode; that")
-    if nuts is None and not quick:
+    loo = np.nan
+    if nuts is not None or not quick:
         tell("NUTS")
-        nuts = fit_nuts(density, seed=seed, laplace=mode)
+        loo = p_loo(keep, lambda: nuts or fit_nuts(density, seed=seed, laplace=mode))
     likelihood, whole = _curvatures(density, mode.z)
     sd = 1 / np.sqrt(np.abs(np.diag(whole)))
     scaled = whole * np.outer(sd, sd)
@@ -206,7 +215,7 @@ def spectrum(
             index=pd.Index(labels, name="coordinate"),
         ),
         effective_parameters=float(shares.sum()),
-        p_loo=np.nan if nuts is None else p_loo(nuts),
+        p_loo=loo,
         condition_number=float(own[-1] / own[0]),
     )
 
