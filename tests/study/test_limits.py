@@ -143,6 +143,7 @@ def classes(group: Any, y: Any = None) -> None:
         numpyro.sample("y", dist.Normal(mu + u[group], NOISE), obs=y)
 
 
+@pytest.mark.slow
 def test_random_effects_are_counted_by_groups():
     model = wb.Model(name="classes", fn=classes, random_effects=("u",))
     group, y = np.repeat(np.arange(G), ROWS), (MEANS[:, None] + SPREAD).ravel()

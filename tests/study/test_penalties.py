@@ -190,6 +190,54 @@ def test_models_without_such_a_prior_or_mode_are_refused(mode):
         wb.penalties(mode.require_density(), fit=flat)
 
 
+@pytest.mark.slow
+def test_random_effects_are_integrated_out_and_left_out_by_groups():
+    spread, prior, means = 0.9, 0.5, np.array([0.3, 1.9, 1.1, -0.4, 2.2])
+
+    def classes(group: Any, y: Any = None) -> None:
+        mu = numpyro.sample("mu", dist.Normal(0, prior))
+        with numpyro.plate("level", 5):
+            u = numpyro.sample("u", dist.Normal(mu, spread))
+        with numpyro.plate("obs", len(group)):
+            numpyro.sample("y", dist.Normal(u[group], NOISE), obs=y)
+
+    model = wb.Model(name="classes", fn=classes, random_effects=("u",))
+    y = (means[:, None] + [-1.0, 1.0]).ravel()
+    found = wb.penalties(model, {"group": np.repeat(np.arange(5), 2), "y": y}, quick=True)
+    assert found.unit == "groups"
+    # two rows of a group are normal about mu with this covariance, the groups apart
+    covariance = NOISE**2 * np.eye(2) + spread**2
+    weight = np.linalg.solve(covariance, np.ones(2))  # of the rows in the score of mu
+    rows = y.reshape(5, 2)
+
+    def estimate(tau: float, kept: np.ndarray) -> float:
+        return float((rows[kept] @ weight).sum() / (kept.sum() * weight.sum() + 1 / tau**2))
+
+    def left_out(tau: float) -> float:
+        total = 0.0
+        for g in range(5):
+            mean = estimate(tau, np.arange(5) != g)
+            total += stats.multivariate_normal([mean, mean], covariance).logpdf(rows[g])
+        return total
+
+    every = np.ones(5, dtype=bool)
+    path = [estimate(tau, every) for tau in found.table["tau"]]
+    np.testing.assert_allclose(found.path["mu"], path, rtol=1e-7, atol=1e-10)
+    # each effect at its conditional mean
+    kept = spread**2 / (spread**2 + NOISE**2 / 2)
+    exact = np.array(path)[:, None] * (1 - kept) + kept * means
+    columns = [f"u[{g}]" for g in range(5)]
+    np.testing.assert_allclose(found.path[columns], exact, rtol=1e-7)
+    assert found.means[columns].isna().all(axis=None)
+    exact = [left_out(tau) for tau in found.table["tau"]]
+    np.testing.assert_allclose(found.table["elpd_loo"], exact, rtol=1e-8)
+    exact = [
+        stats.multivariate_normal(cov=np.kron(np.eye(5), covariance) + tau**2).logpdf(y)
+        for tau in found.table["tau"]
+    ]
+    np.testing.assert_allclose(found.table["log_evidence"], exact, rtol=1e-8)
+
+
 def test_the_picture_draws_scores_below_their_best(found):
     *_, last = plot.penalties(found).ravel()
     drawn = last.get_lines()[0].get_ydata()

@@ -271,7 +271,10 @@ def penalties(
     sparse = keep("lasso", lambda: _lasso_path(density, chosen, places, centre, sd, widths, best.z))
     tell("early stopping")
     steps = np.unique(np.geomspace(1, 2_000 if quick else 20_000, 13).round().astype(int))
-    stopping, stopped = early_stopping(density, best.z, places, centre, sd, steps=steps)
+    moving = np.searchsorted(units.objective.free, places)
+    own = np.argmin(np.abs(np.log(widths)))  # the prior's own width
+    curvature = constrained["likelihood_information"][own][np.ix_(moving, moving)]
+    stopping, stopped = early_stopping(density, best.z, places, centre, sd, curvature, steps=steps)
     sensitivity = pd.DataFrame()
     if nuts is not None or not quick:
         tell("NUTS")

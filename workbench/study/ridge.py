@@ -63,7 +63,8 @@ def ridge_modes(
         and 1 in unconstrained space. Gives arrays of length K: ``terms`` (K, Q), ``effective``,
         ``log_evidence``, ``elpd_loo`` and ``elpd_kfold`` (in constrained space; ``nan`` without
         parts, or where a refit has no mode), ``noise`` (sd of normal observations), ``regular``,
-        and the mode ``theta`` (K, P) with a ``root`` of its covariance (K, P, P).
+        and the mode ``theta`` (K, P) with a ``root`` of its covariance and the
+        ``likelihood_information`` there (K, P, P).
 
     Examples
     --------
@@ -100,6 +101,7 @@ def ridge_modes(
         made = {
             "theta": theta[0],
             "root": at["root"][0],
+            "likelihood_information": programs.unscaled(fit),
             "terms": found["terms"],
             "effective": np.trace(_solve(information, fit)),
             "log_evidence": value + 0.5 * start.size * np.log(2 * np.pi) - 0.5 * at["log_det"][0],
@@ -193,6 +195,11 @@ class _Programs:
             found = self._derive(x, out, width, prior, jacobian, self._arrays)
             made.append({k: np.asarray(v) for k, v in found.items()})
         return {k: np.concatenate([m[k] for m in made])[: len(theta)] for k in made[0]}
+
+    def unscaled(self, information: np.ndarray) -> np.ndarray:
+        """Information in theta, of that in scaled coordinates."""
+        inverse = np.linalg.inv(self._scale)
+        return inverse.T @ information @ inverse
 
     def newton(
         self, theta: np.ndarray, chosen: np.ndarray, width: float, jacobian: float, most: int,
