@@ -126,6 +126,25 @@ def test_lasso_is_a_minimum_with_exact_zeros(found):
     np.testing.assert_array_equal(found.table["nonzero"], (~zero).sum(axis=1))
 
 
+def test_coefficients_that_are_all_zero_are_left_where_their_scores_exceed_the_penalty():
+    # at zero every logit is exactly 0, and the score is x'(y - 1/2)
+    x, y = np.array([1.0, 2.0, -1.0, 0.5, 3.0]), np.array([1, 1, 0, 0, 1])
+
+    def choice(y=None):
+        beta = numpyro.sample("beta", dist.Normal(0, 1))
+        numpyro.sample("y", dist.Bernoulli(logits=beta * x), obs=y)
+
+    made = wb.penalties(choice, {"y": y}, quick=True)
+    score = x @ (y - 0.5)
+    pulled = score > np.sqrt(2) / made.table["tau"]
+    assert pulled.any()
+    assert not pulled.all()
+    np.testing.assert_array_equal(made.table["nonzero"], pulled.astype(float))
+    # the first step of descent is as long as it says (its rate is the square of the width)
+    first = made.stopping["width"].iloc[0] ** 2 * score
+    assert made.stopping_path["beta"].iloc[0] == pytest.approx(first, rel=1e-8)
+
+
 def test_lasso_of_orthonormal_columns_is_a_soft_threshold():
     columns = np.linalg.qr(RNG.normal(size=(20, 5)))[0]
     y = RNG.normal(size=20) * 2

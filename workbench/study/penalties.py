@@ -55,7 +55,7 @@ from workbench.study.instrument import Keep, Part, require_regular, start_anew, 
 from workbench.study.lasso import LassoFit, lasso
 from workbench.study.parts import PARETO
 from workbench.study.ridge import ridge_modes
-from workbench.study.stopping import early_stopping
+from workbench.study.stopping import NUDGE, early_stopping
 from workbench.study.units import Units, units_of
 from workbench.study.widths import can_widen, prior_of
 
@@ -348,8 +348,10 @@ def _lasso_path(
     likelihood = Objective(density=density, method="MLE")
     free, others = likelihood.free, set(density.names("parameter")) - set(sites)
     at = np.searchsorted(free, places)
+    away = jnp.zeros(free.size).at[at].set(NUDGE * sd)
 
     def smooth(theta: jax.Array, arrays: Any) -> jax.Array:
+        theta = theta + away
         z = likelihood.place(theta, jnp.zeros(likelihood.effects.size))
         found = density.evaluate(z, arrays).log_probs
         prior = sum((jnp.sum(found[n]) for n in others), start=jnp.zeros(()))
