@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.numbers import digits, interval, percent
+from workbench.report.numbers import cells, digits, interval, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -216,15 +216,7 @@ def print_study(made: Study, instrument: str) -> None:
         Which instrument made it.
     """
     table = made.table.reset_index(drop=made.table.index.name is None)
-    lines = []
-    # an error is that of the column before it, and of those after
-    names = list(table.columns)
-    exact = names.index("std_error") - 1 if "std_error" in names else len(names)
-    for row in table.to_dict("records"):
-        error = float(row.get("std_error", math.nan))
-        lines.append([
-            _cell(v, error if k >= exact else math.nan) for k, v in enumerate(row.values())
-        ])  # fmt: skip
+    lines, names = cells(table), list(table.columns)
     hidden = len(lines) - _MOST_LINES
     if hidden > 0:
         gap = [f"... {hidden} more", *[""] * (len(names) - 1)]
@@ -236,11 +228,3 @@ def print_study(made: Study, instrument: str) -> None:
         console().print(sentence, markup=False)
     if hidden > 0:
         console().print("--json prints the whole table.", style="dim")
-
-
-def _cell(value: Any, error: float) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | int):
-        return str(value)
-    return digits(float(value), error)
