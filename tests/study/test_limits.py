@@ -52,9 +52,9 @@ def apart(shape: float, rate: float, centre: float, error: float) -> float:
 def test_more_data(found):
     rows = part(found, "data")
     assert list(rows["at"])[-1] == N
-    # 2,048 quasi-random draws with weights of a Student t: errors of a few thousandths
+    # 8,192 quasi-random draws that posterior and normal share: errors of a few percent
     exact = apart(N + SHAPE, S + RATE, N / S, np.sqrt(N) / S)
-    assert rows["distance"].iloc[-1] == pytest.approx(exact, abs=0.01)
+    assert rows["distance"].iloc[-1] == pytest.approx(exact, rel=0.05)
     # means over four orders of distances that vary by less than a half: a slope of -1/2 +- 0.2
     assert found.rates["data"] == pytest.approx(-0.5, abs=0.25)
     # four orders of a part; the whole has one
@@ -77,7 +77,10 @@ def test_a_lower_temperature(found):
     shape, rate = N + SHAPE, S + RATE
     centre, error = shape / rate, np.sqrt(shape) / rate
     exact = [apart(shape / T, rate / T, centre, np.sqrt(T) * error) for T in rows["at"]]
-    np.testing.assert_allclose(rows["distance"], exact, atol=0.01)
+    # about the gap between 8,192 draws, in sds
+    np.testing.assert_allclose(rows["distance"], exact, rtol=0.03, atol=3e-4)
+    # a skew of order T^(1/2)
+    assert found.rates["temperature"] == pytest.approx(0.5, abs=0.03)
 
 
 def test_data_simulated_at_the_estimate_go_on_where_the_data_end(found):
@@ -157,7 +160,7 @@ def test_random_effects_are_counted_by_groups():
     p = (np.arange(200_000) + 0.5) / 200_000
     shift = (kept - 1) * MEANS.mean() / error
     exact = np.mean(np.abs(shift + (np.sqrt(kept) - 1) * stats.norm.ppf(p)))
-    assert rows["distance"].iloc[-1] == pytest.approx(exact, abs=0.01)
+    assert rows["distance"].iloc[-1] == pytest.approx(exact, rel=0.05)
     assert found.rates["prior"] == pytest.approx(1.0, abs=0.02)
     assert "groups" in found.sentences[1]
 

@@ -38,8 +38,7 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of matplotlib.axes.Axes
-        Whiskers are two standard errors long; the dashed line has the slope of theory, and
-        distances at the dotted one are noise.
+        Whiskers are two standard errors long; the dashed line has the slope of theory.
 
     Examples
     --------
@@ -63,9 +62,6 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
         # through the geometric middle, so that only the slopes are compared
         middle = np.exp(np.mean(np.log(distance)) - slope * np.mean(np.log(at)))
         ax.plot(at, middle * at**slope, "--", color=GREY, linewidth=1.0, label=f"slope {slope:g}")
-        if limit in ("data", "temperature") and np.isfinite(found.noise):
-            ax.axhline(found.noise, color=GREY, linewidth=0.8, linestyle=":",
-                       label="noise of the draws")  # fmt: skip
         ax.set_xscale("log")
         ax.set_yscale("log")
         if limit in ("prior", "temperature"):

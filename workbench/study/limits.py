@@ -7,8 +7,10 @@ data, the first n rows of several random orders; the distance of a term's poster
 
 .. math:: W_1 = \int_0^1 | F^{-1}(p) - \Phi^{-1}(p) | \, dp,
 
-falls as :math:`n^{-1/2}`: the pull of the prior and the skew are both of that order. Larger data
-than there are come from the model at its estimate: several simulated data sets, taken together.
+falls as :math:`n^{-1/2}`: the pull of the prior and the skew are both of that order. (Posterior
+and normal are the same draws with other weights, so that their noise falls with the distance.)
+Larger data than there are come from the model at its estimate: several simulated data sets, taken
+together.
 With random effects n counts the groups that share none, each taken or left as a whole; likelihood
 and posterior are those of the parameters, the effects integrated out by Laplace's method, and terms
 that move with an effect, which has a posterior of its own in each group, have no such limit.
@@ -49,16 +51,13 @@ from workbench.study.parts import (
     Modes,
     Refitter,
     Weights,
-    normal_weights,
     simulated,
     student,
-    wasserstein,
 )
 from workbench.study.units import Units, units_of
 
 _PRIORS = 4.0 ** -np.arange(6)
 _TEMPERATURES = 4.0 ** -np.arange(5)
-_FLOOR = 3.0  # times the noise of the draws, above which a distance counts for the slope
 _AGREE = 0.05  # standard errors
 _AT_BOUNDARY = "; with more data the posterior there tends to no normal density"
 
@@ -79,12 +78,10 @@ class Limits:
         (that count) and ``reason`` (why some are left out).
     rates : pandas.Series
         Slope of log distance in the log of what goes to its limit, by limit; ``nan`` where fewer
-        than two distances stand out from the noise of the draws.
+        than two distances are known.
     agreement : float
         Number of rows (groups) from which posterior and normal agree to 0.05 standard errors, by
         the fitted line; ``nan`` where it does not fall.
-    noise : float
-        Distance of the cloud of draws itself from a normal: none below it is measured.
     unit : str
         What n counts: ``rows``, or ``groups`` that share no random effect.
 
@@ -102,7 +99,6 @@ class Limits:
     table: pd.DataFrame
     rates: pd.Series
     agreement: float
-    noise: float = np.nan
     unit: str = "rows"
 
     @property
@@ -145,7 +141,7 @@ class Limits:
     def _rate(self, limit: str, letter: str) -> str:
         rate = self.rates[limit]
         if np.isnan(rate):
-            return "too little above the noise of the draws to have a rate"
+            return "at no known rate"
         return f"as {letter}^{rate:.2f}"
 
 
@@ -229,8 +225,6 @@ def limits(
     # a draw costs much more where effects are integrated out
     few = 2048 if units.kind == "groups" else 8192
     x, t = student(best.num_parameters, few if quick else 16_384, seed)
-    # the same draws, weighted to be normal: what is within their noise has no slope
-    noise = float(np.mean([wasserstein(u, normal_weights(x, t)) for u in x.T]))
     copies = 8 if quick else 16
     tell("simulated data")
     study = _Study(units, best, seed, x, t, keep, tell, copies)
@@ -247,12 +241,7 @@ def limits(
         pairs = zip(errors["at"], errors["error"], strict=True)
         entries += [_entry("draws", n, [(float(e), "")]) for n, e in pairs]
     table = pd.DataFrame(entries)
-    # only Wasserstein distances have the noise of their draws
-    floor: dict[str, float] = {k: _FLOOR * noise for k in ("data", "simulated", "temperature")}
-    lines = {
-        str(k): _line(part, floor.get(str(k), 0.0))
-        for k, part in table.groupby("limit", sort=False)
-    }
+    lines = {str(k): _line(part) for k, part in table.groupby("limit", sort=False)}
     slope, height = lines["data"]
     # height + slope log n = log 0.05
     agree = float(np.exp((np.log(_AGREE) - height) / slope)) if slope < 0 else np.nan
@@ -261,7 +250,6 @@ def limits(
         table=table,
         rates=pd.Series({limit: line[0] for limit, line in lines.items()}, name="rate"),
         agreement=agree,
-        noise=noise,
         unit=units.kind,
     )
 
@@ -390,9 +378,9 @@ def _entry(limit: str, at: float, made: list[tuple[float, str]]) -> dict[str, An
     }
 
 
-def _line(part: pd.DataFrame, floor: float) -> tuple[float, float]:
+def _line(part: pd.DataFrame) -> tuple[float, float]:
     """Slope and height of log distance over the log of what goes to its limit."""
-    part = part[part["distance"] > floor]
+    part = part[part["distance"] > 0]
     if len(part) < 2:
         return np.nan, np.nan
     slope, height = np.polyfit(np.log(part["at"]), np.log(part["distance"]), 1)

@@ -70,12 +70,14 @@ def simulated(density: Density, z: np.ndarray, num: int, seed: int) -> dict[str,
 class Modes:
     """B refits: mode, a root of its covariance, terms with their errors, and whether regular.
 
-    ``flat`` is the position of the parameter along which there is least information.
+    ``axes`` is the Jacobian of the terms times the root, shape (B, Q, P), ``errors`` its length and
+    ``flat`` the position of the parameter along which there is least information.
     """
 
     theta: np.ndarray
     root: np.ndarray
     terms: np.ndarray
+    axes: np.ndarray
     errors: np.ndarray
     regular: np.ndarray
     flat: np.ndarray
@@ -153,6 +155,7 @@ class Refitter:
             "theta": end,
             "root": root,
             "terms": self._terms(end, arrays),
+            "axes": pull @ root,
             "errors": jnp.linalg.norm(pull @ root, axis=1),
             "regular": (own[0] > _VANISHED * share) & (g @ move < _NEAR) & jnp.isfinite(root).all(),
             "flat": jnp.argmax(along),
@@ -198,26 +201,38 @@ class Refitter:
             return np.nan, "importance weights not to be believed"
         weight = np.exp(ratio - ratio.max())
         scaled = (terms - normal.terms[k]) / (spread * normal.errors[k])
-        return float(np.mean([wasserstein(u, weight) for u in scaled.T])), ""
+        # the same draws, weighted to be normal: the noise of the draws is common to both
+        lines = x @ (posterior.axes[k] / posterior.errors[k][:, None]).T
+        even = normal_weights(x, log_t)
+        apart = [wasserstein(u, weight, v, even) for u, v in zip(scaled.T, lines.T, strict=True)]
+        return float(np.mean(apart)), ""
 
 
-def wasserstein(draws: np.ndarray, weights: np.ndarray) -> float:
-    """Wasserstein distance (of order 1) of weighted draws from the standard normal.
+def wasserstein(
+    draws: np.ndarray, weights: np.ndarray, others: np.ndarray, their_weights: np.ndarray
+) -> float:
+    """Wasserstein distance (of order 1) between two sets of weighted draws.
+
+    Their quantile functions are linear between draws.
 
     Examples
     --------
-    A shifted normal is as far away as its shift:
+    Shifted draws are as far away as their shift:
 
-    >>> p = (np.arange(1000) + 0.5) / 1000
-    >>> round(wasserstein(stats.norm.ppf(p) + 0.25, np.ones(1000)), 12)
+    >>> x = np.random.default_rng(0).normal(size=100)
+    >>> round(wasserstein(x + 0.25, np.ones(100), x, np.ones(100)), 12)
     0.25
     """
-    draws, weights = draws[weights > 0], weights[weights > 0]
+    share, at, p = _quantiles(draws, weights)
+    _, there, q = _quantiles(others, their_weights)
+    return float(share @ np.abs(at - np.interp(p, q, there)))
+
+
+def _quantiles(draws: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Share of each draw, the draws in order, and the probability at the middle of each."""
     order = np.argsort(draws)
     share = weights[order] / weights.sum()
-    # rounding must not carry the largest past 1
-    p = np.minimum(np.cumsum(share) - 0.5 * share, 1 - np.finfo(float).eps)
-    return float(share @ np.abs(draws[order] - stats.norm.ppf(p)))
+    return share, draws[order], np.cumsum(share) - 0.5 * share
 
 
 def student(size: int, num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
