@@ -46,7 +46,7 @@ from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
 from workbench.fit.rows import Rows, read_rows, row_index
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import Keep, p_loo, start_anew, subject
+from workbench.study.instrument import Keep, name_directions, p_loo, start_anew, subject
 
 _NAMED = 6  # null directions that are named
 
@@ -214,7 +214,7 @@ def design(
             {
                 "singular_value": value,
                 "kept": shares,
-                "combination": [combination(v, labels, unit=1 / sd) for v in vectors.T],
+                "combination": name_directions(shares, vectors, labels, 1 / sd),
             },
             index=pd.Index(range(1, len(at) + 1), name="direction"),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit
+from workbench.fit.curvature import combination
 from workbench.model import Density
 
 Part = dict[str, np.ndarray]
@@ -84,6 +85,35 @@ def require_regular(fit: ModeFit, density: Density, expectation: str, advice: st
             f"{expectation} of model '{density.model.name}' is "
             f"{fit.detail or fit.status.value}{advice}"
         )
+
+
+def name_directions(
+    values: np.ndarray, vectors: np.ndarray, labels: Sequence[str], unit: np.ndarray
+) -> list[str]:
+    """Write directions as combinations of labels.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Eigenvalue of each direction, shape (K,). Three or more that are equal have no directions
+        of their own, only a space in common.
+    vectors : numpy.ndarray
+        Shape (P, K).
+    labels : sequence of str
+        One for each row.
+    unit : numpy.ndarray
+        What one of each label is worth, shape (P,).
+
+    Examples
+    --------
+    >>> name_directions(np.array([2.0, 1.0, 1.0, 1.0]), np.eye(4), list("abcd"), np.ones(4))
+    ['a', 'any of 3 directions alike', 'any of 3 directions alike', 'any of 3 directions alike']
+    """
+    alike = np.isclose(values[:, None], values, rtol=1e-6, atol=1e-9).sum(axis=1)
+    return [
+        f"any of {n} directions alike" if n > 2 else combination(v, labels, unit=unit)
+        for n, v in zip(alike, vectors.T, strict=True)
+    ]
 
 
 def p_loo(keep: Keep, draw: Callable[[], DrawsFit]) -> float:

@@ -42,7 +42,14 @@ from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import Keep, p_loo, require_regular, start_anew, subject
+from workbench.study.instrument import (
+    Keep,
+    name_directions,
+    p_loo,
+    require_regular,
+    start_anew,
+    subject,
+)
 
 _DECIDED = 0.9  # share of the curvature
 
@@ -200,7 +207,7 @@ def spectrum(
         {
             "data_share": shares,
             "decided_by": [_decided(s) for s in shares],
-            "combination": [combination(v, labels, unit=1 / inverse) for v in vectors.T],
+            "combination": name_directions(shares, vectors, labels, 1 / inverse),
         },
         index=numbers,
     )
