@@ -78,7 +78,7 @@ def test_an_interrupted_study_goes_on_from_what_was_done(tmp_path, monkeypatch):
     monkeypatch.setattr(StudyParts, "__call__", stopped_at_the_lasso)
     first = CliRunner().invoke(main, words)
     assert first.exit_code == 130
-    assert made == ["modes constrained", "modes unconstrained"]
+    assert made == ["modes constrained", "modes unconstrained", "posterior means"]
     parts = tmp_path / "study-penalties.parts.npz"
     assert [p.name for p in tmp_path.iterdir()] == [parts.name]
 
