@@ -224,6 +224,7 @@ def test_random_effects_are_integrated_out_and_left_out_by_groups():
     y = (means[:, None] + [-1.0, 1.0]).ravel()
     found = wb.penalties(model, {"group": np.repeat(np.arange(5), 2), "y": y}, quick=True)
     assert found.unit == "groups"
+    assert any("leave out whole groups" in sentence for sentence in found.sentences)
     # two rows of a group are normal about mu with this covariance, the groups apart
     covariance = NOISE**2 * np.eye(2) + spread**2
     weight = np.linalg.solve(covariance, np.ones(2))  # of the rows in the score of mu

@@ -143,10 +143,12 @@ class Penalties:
             f"Of the widths tried, {'; '.join(parts)}." if parts else "No width has a score.",
         ]
         if self.unit == "groups":
-            said.append(
-                "Random effects are integrated out; loo and kfold leave out whole groups, whose "
-                "effects are then unknown."
+            left_out = (
+                "loo and kfold leave out whole groups, whose effects are then unknown"
+                if self.picks.get("elpd_loo", np.nan) > 0
+                else "no groups stand apart that could be left out"
             )
+            said.append(f"Random effects are integrated out; {left_out}.")
         kept = self.table["nonzero"].dropna()
         if len(kept):
             said.append(
