@@ -63,13 +63,13 @@ def posterior_means(
 
     >>> import numpyro, numpyro.distributions as dist
     >>> from workbench.model import read_density
-    >>> from workbench.study.ridge import ridge_modes
+    >>> from workbench.study.ridge import Programs, ridge_modes
     >>> from workbench.study.units import units_of
     >>> def normal(y=None):
     ...     mu = numpyro.sample("mu", dist.Normal(0, 1))
     ...     numpyro.sample("y", dist.Normal(mu, 1), obs=y)
     >>> units, widths = units_of(read_density(normal, {"y": 1.0})), np.array([1.0, 3.0])
-    >>> modes = ridge_modes(units, ("mu",), np.zeros(1), seed=0)(widths, 1.0)
+    >>> modes = ridge_modes(Programs(units, ("mu",), np.zeros(1)), np.zeros(1), 0)(widths, 1.0)
     >>> made = posterior_means(units, ("mu",), np.zeros(1), widths, modes, num=2048, seed=0)
     >>> made["means"].round(2).tolist()
     [[0.5], [0.9]]

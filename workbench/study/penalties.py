@@ -40,21 +40,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_map, fit_nuts
-from workbench.fit.objective import Objective
-from workbench.fit.terms import term_vector
 from workbench.model import Density, Model, read_density
 from workbench.study.averages import posterior_means
 from workbench.study.instrument import Keep, Part, require_regular, start_anew, subject
 from workbench.study.lasso import LassoFit, lasso
 from workbench.study.parts import PARETO
-from workbench.study.ridge import ridge_modes
+from workbench.study.ridge import Programs, ridge_modes
 from workbench.study.stopping import NUDGE, early_stopping
 from workbench.study.units import Units, units_of
 from workbench.study.widths import can_widen, prior_of
@@ -254,7 +250,8 @@ def penalties(
     require_regular(best, density, "penalties expects a regular posterior mode; that")
     widths = np.geomspace(10**-2.0, 10**2.0, 7 if quick else 25)
     units = units_of(density)
-    modes = ridge_modes(units, chosen, best.z, seed)
+    programs = Programs(units, chosen, best.z)
+    modes = ridge_modes(programs, best.z, seed)
     made: dict[float, Any] = {}
     for jacobian, space in ((0.0, "constrained"), (1.0, "unconstrained")):
         tell(f"widths, {space} modes")
@@ -270,7 +267,7 @@ def penalties(
     priors = [prior_of(density, x.name) for x in density.latents if x.name in chosen]
     centre, sd = (np.concatenate(x) for x in zip(*priors, strict=True))
     tell("lasso")
-    sparse = keep("lasso", lambda: _lasso_path(density, chosen, places, centre, sd, widths, best.z))
+    sparse = keep("lasso", lambda: _lasso_path(programs, places, centre, sd, widths, best.z))
     tell("early stopping")
     steps = np.unique(np.geomspace(1, 2_000 if quick else 20_000, 13).round().astype(int))
     moving = np.searchsorted(units.objective.free, places)
@@ -343,45 +340,26 @@ def _reasons(
 
 
 def _lasso_path(
-    density: Density, sites: tuple[str, ...], places: np.ndarray, centre: np.ndarray,
-    sd: np.ndarray, widths: np.ndarray, start: np.ndarray,
+    programs: Programs, places: np.ndarray, centre: np.ndarray, sd: np.ndarray, widths: np.ndarray,
+    start: np.ndarray,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Modes under Laplace priors of the same sd, from the widest on; terms and how many differ."""
-    likelihood = Objective(density=density, method="MLE")
-    free, others = likelihood.free, set(density.names("parameter")) - set(sites)
+    density, objective = programs.units.density, programs.units.objective
+    free = objective.free
     at = np.searchsorted(free, places)
-    away = jnp.zeros(free.size).at[at].set(NUDGE * sd)
-
-    def smooth(theta: jax.Array, arrays: Any) -> jax.Array:
-        theta = theta + away
-        z = likelihood.place(theta, jnp.zeros(likelihood.effects.size))
-        found = density.evaluate(z, arrays).log_probs
-        prior = sum((jnp.sum(found[n]) for n in others), start=jnp.zeros(()))
-        return -likelihood(theta, arrays) - prior
-
-    def derivatives(theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        def gradient(theta: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            value, g = jax.value_and_grad(smooth)(theta, arrays)
-            return g, (value, g)
-
-        hessian, (value, g) = density.jacobian(gradient, has_aux=True)(theta)
-        return value, g, hessian
-
-    program = jax.jit(derivatives)
-    terms = jax.jit(
-        lambda theta, arrays: term_vector(density, likelihood.complete(theta, arrays), arrays)
-    )
+    away = np.zeros(free.size)
+    away[at] = NUDGE * sd
     start = start[free]
     middle, penalty = np.zeros(free.size), np.zeros(free.size)
     middle[at] = centre
     fits: list[LassoFit] = []
     for width in widths[::-1]:
         penalty[at] = np.sqrt(2) / (width * sd)
-        fits.append(lasso(lambda theta: program(theta, density.arrays), start, penalty, middle))
+        fits.append(lasso(lambda theta: programs.flat(theta + away), start, penalty, middle))
         start = fits[-1].x if fits[-1].converged else start
     fits.reverse()
     converged = np.array([f.converged for f in fits])
-    values = np.stack([np.asarray(terms(f.x, density.arrays)) for f in fits])
+    values = np.stack([programs.report(f.x, density.arrays)["terms"] for f in fits])
     kept = np.array([np.sum(f.x[at] != centre) for f in fits], dtype=float)
     return {
         "terms": np.where(converged[:, None], values, np.nan),

@@ -35,22 +35,21 @@ NEAR = 1e-6  # Newton decrement, nats
 _NEWTON = 4
 _HELD_NEWTON = 10
 _BATCH = 16
+_FLAT = 1e9  # times the width of a prior
 _LAST = 1e-10  # of a step; what is left after it is of the order of its square
 _FOLDS = 10
 _MOST = 500  # parts that are each left out by refitting
 
 
 def ridge_modes(
-    units: Units, sites: tuple[str, ...], z: np.ndarray, seed: int
+    programs: Programs, z: np.ndarray, seed: int
 ) -> Callable[[np.ndarray, float], dict[str, np.ndarray]]:
     """Give the function from widths to what holds there.
 
     Parameters
     ----------
-    units : Units
-        The independent parts of the data.
-    sites : tuple of str
-        Sites whose priors are scaled.
+    programs : Programs
+        Of the model, its data and the sites whose priors are scaled.
     z : numpy.ndarray
         A mode to begin from, shape (D,), of which the parameters count.
     seed : int
@@ -77,13 +76,12 @@ def ridge_modes(
     ...     mu = numpyro.sample("mu", dist.Normal(0, 1))
     ...     numpyro.sample("y", dist.Normal(mu, 1).expand([1]), obs=y)
     >>> units = units_of(read_density(normal, {"y": [1.0]}))
-    >>> modes = ridge_modes(units, ("mu",), np.zeros(1), seed=0)
+    >>> modes = ridge_modes(Programs(units, ("mu",), np.zeros(1)), np.zeros(1), seed=0)
     >>> modes(np.ones(1), 0.0)["terms"].round(12).tolist()
     [[0.5]]
     """
+    units = programs.units
     start = jnp.asarray(z[units.objective.free])
-    objective = Objective(density=units.density, method="MAP")
-    programs = _Programs(units, sites, rescale(objective, start, units.density.arrays))
     rng, parts = np.random.default_rng(seed), units.num if units.num > 1 else 0
     num_folds = min(_FOLDS, parts)
     held = np.arange(num_folds)[:, None] == rng.permutation(parts) % max(num_folds, 1)
@@ -135,12 +133,25 @@ def posterior(
     return jnp.where(chosen, by_part, 0.0).sum() + prior * log_p + jacobian * log_jacobian
 
 
-class _Programs:
-    """Compiled once for all widths and all parts; P parameters in coordinates of a scale."""
+class Programs:
+    """Compiled once for all widths and all parts; P parameters in coordinates of a scale.
 
-    def __init__(self, units: Units, sites: tuple[str, ...], scale: np.ndarray) -> None:
-        self._units, self._arrays, self._scale = units, units.density.arrays, np.asarray(scale)
-        density, scaled = units.density, jnp.asarray(scale)
+    Parameters
+    ----------
+    units : Units
+        The independent parts of the data.
+    sites : tuple of str
+        Sites whose priors are scaled.
+    z : numpy.ndarray
+        Where the scale is read, shape (D,).
+    """
+
+    def __init__(self, units: Units, sites: tuple[str, ...], z: np.ndarray) -> None:
+        density, start = units.density, jnp.asarray(z[units.objective.free])
+        self.units, self._arrays = units, density.arrays
+        objective = Objective(density=density, method="MAP")
+        self._scale = np.asarray(rescale(objective, start, density.arrays))
+        self._inverse, scaled = np.linalg.inv(self._scale), jnp.asarray(self._scale)
 
         def climb(start: jax.Array, width: Any, jacobian: Any, arrays: Any) -> jax.Array:
             def objective(theta: jax.Array, arrays: Any) -> jax.Array:
@@ -165,6 +176,7 @@ class _Programs:
             move = jnp.linalg.solve(information, g)
             return {
                 "value": value,
+                "gradient": g,
                 "move": scaled @ move,
                 "decrement": g @ move,
                 "information": information,
@@ -198,8 +210,17 @@ class _Programs:
 
     def unscaled(self, information: np.ndarray) -> np.ndarray:
         """Information in theta, of that in scaled coordinates."""
-        inverse = np.linalg.inv(self._scale)
-        return inverse.T @ information @ inverse
+        return self._inverse.T @ information @ self._inverse
+
+    def flat(self, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Minus the log posterior in constrained space, its gradient and Hessian in theta.
+
+        Without the priors of the sites, which are so wide that they are constant.
+        """
+        every = np.ones((1, self.units.num), dtype=bool)
+        at = self.derive(theta[None], every, _FLAT, 1.0, 0.0)
+        slope = -self._inverse.T @ at["gradient"][0]
+        return -float(at["value"][0]), slope, self.unscaled(at["information"][0])
 
     def newton(
         self, theta: np.ndarray, chosen: np.ndarray, width: float, jacobian: float, most: int,
@@ -227,7 +248,7 @@ class _Programs:
 
     def left_out(self, theta: np.ndarray, information: np.ndarray) -> float:
         """Sum of each part's log density at the mode without it, by one Newton step."""
-        program = jax.jit(partial(_left_out, self._units))
+        program = jax.jit(partial(_left_out, self.units))
         return float(program(theta, self._scale, information, self._arrays))
 
 
