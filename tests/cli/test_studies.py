@@ -78,7 +78,7 @@ def test_an_interrupted_study_goes_on_from_what_was_done(tmp_path, monkeypatch):
     monkeypatch.setattr(StudyParts, "__call__", stopped_at_the_lasso)
     first = CliRunner().invoke(main, words)
     assert first.exit_code == 130
-    assert made == ["modes constrained", "modes unconstrained"]
+    assert made == ["modes constrained", "modes unconstrained", "posterior means"]
     parts = tmp_path / "study-penalties.parts.npz"
     assert [p.name for p in tmp_path.iterdir()] == [parts.name]
 
@@ -143,8 +143,9 @@ def test_what_does_not_apply_is_said_in_one_sentence():
     result = CliRunner().invoke(main, ["study", "limits", "eight_schools"])
     assert result.exit_code == 1
     assert result.stderr.strip() == (
-        "error: limits expects independent rows, of which parts can be taken; model "
-        "'eight_schools' has random effects"
+        "error: limits expects a regular maximum of the likelihood to tend to; that of model "
+        "'eight_schools' is at the boundary: the objective does not fall along -log(tau); with "
+        "more data the posterior there tends to no normal density"
     )
 
 

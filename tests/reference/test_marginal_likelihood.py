@@ -131,18 +131,9 @@ def factor(y: Any = None) -> None:
 def test_exchange_rates_with_one_factor():
     exact, frame = case("exchange_rates_factor_k1")
     data = {"y": frame.to_numpy(float)}
-    # a mirror of the loadings is a mode too, 19 nats lower; chains that start there as well stay
-    # there and are said not to mix. One start keeps to the higher one, which has the mass
-    mode = wb.fit_laplace(factor, data, num_starts=1)
-    found = wb.evidence(
-        factor,
-        data,
-        seed=1,
-        quick=True,
-        estimators=SAMPLED,
-        laplace=mode,
-        nuts=wb.fit_nuts(factor, data, seed=1, laplace=mode),
-    )
+    # a mirror of the loadings and a third mode are 19 and 49 nats lower: one start may end there,
+    # several find the mode that has the mass
+    found = wb.evidence(factor, data, seed=1, quick=True, estimators=SAMPLED)
     agrees(found, exact["log_evidence_k1"], 0.05, exact["se"])
 
 

@@ -90,6 +90,47 @@ def test_jacobian_carries_densities_from_one_coordinate_to_the_other(skewed):
     np.testing.assert_allclose(axis["posterior"] / axis["jacobian"], exact, rtol=1e-3, atol=1e-6)
 
 
+def test_each_density_integrates_to_one(found, skewed):
+    # normalised as sums over the axis, which have half of the ends' mass more than trapezoids; the
+    # likelihood of the logarithm falls as exp(4 z) only
+    for made in (found, skewed):
+        for kind in ("likelihood", "posterior"):
+            assert np.trapezoid(made.axis[kind], made.axis["z"]) == pytest.approx(1.0, abs=1e-3)
+    # the prior of the slope is wider than the axis, which has this share of it
+    line = found.axis["z"].to_numpy()
+    share = np.diff(stats.norm(0, PRIOR).cdf(line[[0, -1]])).item()
+    assert np.trapezoid(found.axis["prior"], line) == pytest.approx(share, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_random_effects_are_integrated_out():
+    def classes(group: Any, y: Any = None) -> None:
+        mu = numpyro.sample("mu", dist.Normal(0, PRIOR))
+        with numpyro.plate("level", 4):
+            u = numpyro.sample("u", dist.Normal(mu, 0.7))
+        with numpyro.plate("obs", len(group)):
+            numpyro.sample("y", dist.Normal(u[group], NOISE), obs=y)
+
+    y = np.array([0.1, 0.9, 1.4, 1.0, -0.2, 0.3, 0.8, 1.6])
+    model = wb.Model(name="classes", fn=classes, random_effects=("u",))
+    made = wb.bayes(model, {"group": np.repeat(np.arange(4), 2), "y": y}, quick=True)
+    assert made.coordinate == "mu"
+    within = np.kron(np.eye(4), NOISE**2 * np.eye(2) + 0.7**2)
+    precision = np.linalg.inv(within).sum() + PRIOR**-2
+    mean = np.linalg.solve(within, y).sum() / precision
+    row = made.table.loc["mode"]
+    marginal = stats.multivariate_normal(np.full(8, mean), within)
+    assert row["log_likelihood"] == pytest.approx(marginal.logpdf(y), abs=1e-9)
+    posterior = stats.norm(mean, precision**-0.5)
+    assert row["log_posterior"] == pytest.approx(posterior.logpdf(mean), abs=1e-9)
+    np.testing.assert_allclose(
+        made.axis["posterior"], posterior.pdf(made.axis["z"]), rtol=1e-6, atol=1e-8
+    )
+    # whole groups, one after the other
+    assert list(made.updates["rows"]) == [1, 2, 3, 4] * 2
+    np.testing.assert_allclose(made.updates.groupby("order")["distance"].last(), 0.0, atol=1e-8)
+
+
 def test_a_normal_density_between_batches_has_a_price_where_the_posterior_is_skewed(skewed):
     last = skewed.updates.groupby("order")["distance"].last()
     assert (last > 1e-6).all()

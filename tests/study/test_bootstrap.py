@@ -196,7 +196,7 @@ def test_rows_that_are_not_cases_are_refused() -> None:
     def total(y: Any = None) -> None:
         numpyro.sample("y", dist.Normal(numpyro.sample("mu", dist.Normal(0, 1)), 1), obs=y)
 
-    with pytest.raises(FitError, match="expect two or more rows in common to resample; got y: 1"):
+    with pytest.raises(FitError, match="expect two or more rows in common to take apart; got y: 1"):
         num_cases(wb.read_density(total, {"y": 1.0}))
 
 

@@ -52,12 +52,14 @@ def apart(shape: float, rate: float, centre: float, error: float) -> float:
 def test_more_data(found):
     rows = part(found, "data")
     assert list(rows["at"])[-1] == N
-    # 4,096 quasi-random draws with weights of a Student t: errors of a few thousandths
+    # 8,192 quasi-random draws that posterior and normal share: errors of a few percent
     exact = apart(N + SHAPE, S + RATE, N / S, np.sqrt(N) / S)
-    assert rows["distance"].iloc[-1] == pytest.approx(exact, abs=0.01)
+    assert rows["distance"].iloc[-1] == pytest.approx(exact, rel=0.05)
     # means over four orders of distances that vary by less than a half: a slope of -1/2 +- 0.2
     assert found.rates["data"] == pytest.approx(-0.5, abs=0.25)
-    assert (rows["refits"] == 4).all()
+    # four orders of a part; the whole has one
+    assert list(rows["refits"]) == [4, 4, 4, 4, 1]
+    assert list(rows["std_error"].notna()) == [True, True, True, True, False]
 
 
 def test_a_wider_prior(found):
@@ -75,7 +77,10 @@ def test_a_lower_temperature(found):
     shape, rate = N + SHAPE, S + RATE
     centre, error = shape / rate, np.sqrt(shape) / rate
     exact = [apart(shape / T, rate / T, centre, np.sqrt(T) * error) for T in rows["at"]]
-    np.testing.assert_allclose(rows["distance"], exact, atol=0.01)
+    # about the gap between 8,192 draws, in sds
+    np.testing.assert_allclose(rows["distance"], exact, rtol=0.03, atol=3e-4)
+    # a skew of order T^(1/2)
+    assert found.rates["temperature"] == pytest.approx(0.5, abs=0.03)
 
 
 def test_data_simulated_at_the_estimate_go_on_where_the_data_end(found):
@@ -91,8 +96,8 @@ def test_data_simulated_at_the_estimate_go_on_where_the_data_end(found):
 
 def test_monte_carlo_errors_of_independent_draws_fall_as_the_root_of_their_number():
     draws = np.random.default_rng(5).normal(size=(4, 1600, 1))
-    entries = _monte_carlo_errors(SimpleNamespace(estimand_draws=draws))  # pyright: ignore[reportArgumentType]
-    at, error = (np.array([e[k] for e in entries]) for k in ("at", "distance"))
+    made = _monte_carlo_errors(SimpleNamespace(estimand_draws=draws))  # pyright: ignore[reportArgumentType]
+    at, error = made["at"], made["error"]
     assert list(at) == [4 * 25 * 2**k for k in range(7)]
     # an effective sample size is known to a few percent, less well from few draws
     np.testing.assert_allclose(error * np.sqrt(at), 1.0, atol=0.25)
@@ -128,13 +133,46 @@ def test_the_rows_from_which_they_agree_lie_on_the_line(found):
     assert f"n^{slope:.2f}" in found.sentences[0]
 
 
-def test_no_limit_is_claimed_at_a_boundary_or_for_groups(mle):
+G, ROWS, TAU, NOISE, PRIOR = 40, 3, 0.8, 1.1, 0.5
+MEANS = np.random.default_rng(8).normal(0.7, np.sqrt(TAU**2 + NOISE**2 / ROWS), size=G)
+SPREAD = np.linspace(-1.0, 1.0, ROWS)  # within a group, about its mean
+
+
+def classes(group: Any, y: Any = None) -> None:
+    mu = numpyro.sample("mu", dist.Normal(0, PRIOR))
+    with numpyro.plate("level", G):
+        u = numpyro.sample("u", dist.Normal(0, TAU))
+    with numpyro.plate("obs", len(group)):
+        numpyro.sample("y", dist.Normal(mu + u[group], NOISE), obs=y)
+
+
+@pytest.mark.slow
+def test_random_effects_are_counted_by_groups():
+    model = wb.Model(name="classes", fn=classes, random_effects=("u",))
+    group, y = np.repeat(np.arange(G), ROWS), (MEANS[:, None] + SPREAD).ravel()
+    found = wb.limits(model, {"group": group, "y": y}, quick=True, seed=1)
+    rows = part(found, "data")
+    assert found.unit == "groups"
+    assert list(rows["at"])[-1] == G
+    # group means are normal with variance tau^2 + noise^2 / rows, and so is everything else
+    error = np.sqrt((TAU**2 + NOISE**2 / ROWS) / G)
+    kept = PRIOR**2 / (PRIOR**2 + error**2)
+    p = (np.arange(200_000) + 0.5) / 200_000
+    shift = (kept - 1) * MEANS.mean() / error
+    exact = np.mean(np.abs(shift + (np.sqrt(kept) - 1) * stats.norm.ppf(p)))
+    assert rows["distance"].iloc[-1] == pytest.approx(exact, rel=0.05)
+    assert found.rates["prior"] == pytest.approx(1.0, abs=0.02)
+    assert "groups" in found.sentences[1]
+
+
+def test_no_limit_is_claimed_at_a_boundary(mle):
     edge = replace(mle, status=wb.Status.AT_BOUNDARY, detail="at the boundary: rate")
     with pytest.raises(FitError, match="a regular maximum.*is at the boundary: rate"):
         wb.limits(mle.require_density(), mle=edge)
     from models.eight_schools import MODEL
 
-    with pytest.raises(FitError, match="independent rows.*'eight_schools' has random effects"):
+    # the marginal likelihood of tau is highest at tau = 0
+    with pytest.raises(FitError, match=r"boundary: .*log\(tau\); .* tends to no normal density"):
         wb.limits(MODEL, wb.load_dataset("eight_schools"))
 
 

@@ -56,6 +56,15 @@ def test_path_is_ridge_regression(found):
     np.testing.assert_allclose(found.path, exact, rtol=1e-6, atol=1e-9)
 
 
+def test_posterior_means_of_a_normal_posterior_are_its_modes(found):
+    # draws with weights: a share of the posterior's sd that falls with their number, 2,048
+    sd = np.sqrt([
+        np.diag(NOISE**2 * np.linalg.inv(X.T @ X + penalty * np.eye(3)))
+        for penalty in found.table["lambda_rss"]
+    ])  # fmt: skip
+    np.testing.assert_array_less(np.abs(found.means - found.path) / sd, 0.05)
+
+
 def test_effective_parameters_are_the_trace_of_the_hat_matrix(found):
     d = np.linalg.svd(X, compute_uv=False)
     exact = [(d**2 / (d**2 + penalty)).sum() for penalty in found.table["lambda_rss"]]
@@ -115,6 +124,25 @@ def test_lasso_is_a_minimum_with_exact_zeros(found):
     np.testing.assert_allclose(gradient[~zero], (-penalty[:, None] * np.sign(beta))[~zero],
                                rtol=1e-4, atol=1e-5)  # fmt: skip
     np.testing.assert_array_equal(found.table["nonzero"], (~zero).sum(axis=1))
+
+
+def test_coefficients_that_are_all_zero_are_left_where_their_scores_exceed_the_penalty():
+    # at zero every logit is exactly 0, and the score is x'(y - 1/2)
+    x, y = np.array([1.0, 2.0, -1.0, 0.5, 3.0]), np.array([1, 1, 0, 0, 1])
+
+    def choice(y=None):
+        beta = numpyro.sample("beta", dist.Normal(0, 1))
+        numpyro.sample("y", dist.Bernoulli(logits=beta * x), obs=y)
+
+    made = wb.penalties(choice, {"y": y}, quick=True)
+    score = x @ (y - 0.5)
+    pulled = score > np.sqrt(2) / made.table["tau"]
+    assert pulled.any()
+    assert not pulled.all()
+    np.testing.assert_array_equal(made.table["nonzero"], pulled.astype(float))
+    # the first step of descent is as long as it says (its rate is the square of the width)
+    first = made.stopping["width"].iloc[0] ** 2 * score
+    assert made.stopping_path["beta"].iloc[0] == pytest.approx(first, rel=1e-8)
 
 
 def test_lasso_of_orthonormal_columns_is_a_soft_threshold():
@@ -179,6 +207,55 @@ def test_models_without_such_a_prior_or_mode_are_refused(mode):
     flat = replace(mode, status=wb.Status.NOT_IDENTIFIED, detail="flat")
     with pytest.raises(FitError, match="a regular posterior mode; that of model 'ridge' is flat"):
         wb.penalties(mode.require_density(), fit=flat)
+
+
+@pytest.mark.slow
+def test_random_effects_are_integrated_out_and_left_out_by_groups():
+    spread, prior, means = 0.9, 0.5, np.array([0.3, 1.9, 1.1, -0.4, 2.2])
+
+    def classes(group: Any, y: Any = None) -> None:
+        mu = numpyro.sample("mu", dist.Normal(0, prior))
+        with numpyro.plate("level", 5):
+            u = numpyro.sample("u", dist.Normal(mu, spread))
+        with numpyro.plate("obs", len(group)):
+            numpyro.sample("y", dist.Normal(u[group], NOISE), obs=y)
+
+    model = wb.Model(name="classes", fn=classes, random_effects=("u",))
+    y = (means[:, None] + [-1.0, 1.0]).ravel()
+    found = wb.penalties(model, {"group": np.repeat(np.arange(5), 2), "y": y}, quick=True)
+    assert found.unit == "groups"
+    assert any("leave out whole groups" in sentence for sentence in found.sentences)
+    # two rows of a group are normal about mu with this covariance, the groups apart
+    covariance = NOISE**2 * np.eye(2) + spread**2
+    weight = np.linalg.solve(covariance, np.ones(2))  # of the rows in the score of mu
+    rows = y.reshape(5, 2)
+
+    def estimate(tau: float, kept: np.ndarray) -> float:
+        return float((rows[kept] @ weight).sum() / (kept.sum() * weight.sum() + 1 / tau**2))
+
+    def left_out(tau: float) -> float:
+        total = 0.0
+        for g in range(5):
+            mean = estimate(tau, np.arange(5) != g)
+            total += stats.multivariate_normal([mean, mean], covariance).logpdf(rows[g])
+        return total
+
+    every = np.ones(5, dtype=bool)
+    path = [estimate(tau, every) for tau in found.table["tau"]]
+    np.testing.assert_allclose(found.path["mu"], path, rtol=1e-7, atol=1e-10)
+    # each effect at its conditional mean
+    kept = spread**2 / (spread**2 + NOISE**2 / 2)
+    exact = np.array(path)[:, None] * (1 - kept) + kept * means
+    columns = [f"u[{g}]" for g in range(5)]
+    np.testing.assert_allclose(found.path[columns], exact, rtol=1e-7)
+    assert found.means[columns].isna().all(axis=None)
+    exact = [left_out(tau) for tau in found.table["tau"]]
+    np.testing.assert_allclose(found.table["elpd_loo"], exact, rtol=1e-8)
+    exact = [
+        stats.multivariate_normal(cov=np.kron(np.eye(5), covariance) + tau**2).logpdf(y)
+        for tau in found.table["tau"]
+    ]
+    np.testing.assert_allclose(found.table["log_evidence"], exact, rtol=1e-8)
 
 
 def test_the_picture_draws_scores_below_their_best(found):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.report.numbers import digits, interval, percent
+from workbench.report.numbers import cells, digits, interval, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.study import Intervals
     from workbench.study.instrument import Study
 
+_MOST_LINES = 30  # of the table of a study
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -215,20 +216,15 @@ def print_study(made: Study, instrument: str) -> None:
         Which instrument made it.
     """
     table = made.table.reset_index(drop=made.table.index.name is None)
-    lines = []
-    for row in table.to_dict("records"):
-        error = float(row.get("std_error", math.nan))
-        lines.append([_cell(v, error) for v in row.values()])
+    lines, names = cells(table), list(table.columns)
+    hidden = len(lines) - _MOST_LINES
+    if hidden > 0:
+        gap = [f"... {hidden} more", *[""] * (len(names) - 1)]
+        lines = [*lines[: _MOST_LINES // 2], gap, *lines[-_MOST_LINES // 2 :]]
     text = [bool(len(table)) and isinstance(table[c].iloc[0], str) for c in table.columns]
     columns = [(str(c), "left" if t else "right") for c, t in zip(table.columns, text, strict=True)]
     print_table(columns, lines, title=f"{made.name}, {instrument}")
     for sentence in made.sentences:
         console().print(sentence, markup=False)
-
-
-def _cell(value: Any, error: float) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | int):
-        return str(value)
-    return digits(float(value), error)
+    if hidden > 0:
+        console().print("--json prints the whole table.", style="dim")

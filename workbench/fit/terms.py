@@ -80,13 +80,15 @@ def term_jacobian(density: Density, z: np.ndarray) -> np.ndarray:
 
 
 def predicted_terms(fit: ModeFit) -> np.ndarray:
-    """Which terms move with a random effect, shape (Q,)."""
-    density = fit.require_density()
+    """Which terms of a fit move with a random effect, shape (Q,)."""
+    return moved_by_effects(fit.require_density(), fit.z)
+
+
+def moved_by_effects(density: Density, z: np.ndarray) -> np.ndarray:
+    """Which terms at z move with a random effect, shape (Q,)."""
     effects = density.coordinates("random effect")
-    if effects.size == 0:
-        return np.zeros(len(fit.estimates), dtype=bool)
     program = term_programs(density)[0]
-    moved = fit.z.copy()
-    moved[effects] += 1.0 + np.arange(effects.size) / effects.size  # a generic direction
-    here, there = (np.asarray(program(z, density.arrays)) for z in (fit.z, moved))
+    moved = z.copy()
+    moved[effects] += 1.0 + np.arange(effects.size) / max(effects.size, 1)  # a generic direction
+    here, there = (np.asarray(program(x, density.arrays)) for x in (z, moved))
     return here != there

@@ -18,7 +18,7 @@ from workbench.plot.style import (
 from workbench.study import Limits
 
 _PANELS = {
-    "data": ("rows n", "posterior from the normal of the MLE", -0.5),
+    "data": ("{unit} n", "posterior from the normal of the MLE", -0.5),
     "prior": ("power of the prior", "MAP from MLE", 1.0),
     "temperature": ("temperature T", "tempered posterior from its normal", 0.5),
     "draws": ("draws S", "Monte Carlo error of the mean", -0.5),
@@ -38,8 +38,7 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of matplotlib.axes.Axes
-        Whiskers are two standard errors long; the dashed line has the slope of theory, and
-        distances at the dotted one are noise.
+        Whiskers are two standard errors long; the dashed line has the slope of theory.
 
     Examples
     --------
@@ -63,16 +62,13 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
         # through the geometric middle, so that only the slopes are compared
         middle = np.exp(np.mean(np.log(distance)) - slope * np.mean(np.log(at)))
         ax.plot(at, middle * at**slope, "--", color=GREY, linewidth=1.0, label=f"slope {slope:g}")
-        if limit in ("data", "temperature") and np.isfinite(found.noise):
-            ax.axhline(found.noise, color=GREY, linewidth=0.8, linestyle=":",
-                       label="noise of the draws")  # fmt: skip
         ax.set_xscale("log")
         ax.set_yscale("log")
         if limit in ("prior", "temperature"):
             ax.invert_xaxis()  # the limit lies to the right
         tidy(ax, "y")
         unit = "posterior sds" if limit == "draws" else "standard errors"
-        name_axes(ax, x=x, y=f"{y} ({unit})")
+        name_axes(ax, x=x.format(unit=found.unit), y=f"{y} ({unit})")
         legend_above(ax)
     return grid
 

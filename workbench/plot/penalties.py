@@ -50,19 +50,26 @@ def penalties(found: Penalties, *, limit: int = 8, axes: Any = None) -> np.ndarr
     >>> path = pd.DataFrame({"beta": [0.1, 0.5]}, index=[0.1, 1.0])
     >>> found = Penalties(name="m-d", sites=("beta",), table=table, path=path, lasso=path,
     ...                   stopping=pd.DataFrame(), stopping_path=pd.DataFrame(),
-    ...                   sensitivity=pd.DataFrame(), picks=pd.Series({"log_evidence": 1.0}))
+    ...                   sensitivity=pd.DataFrame(), picks=pd.Series({"log_evidence": 1.0}),
+    ...                   means=path)
     >>> penalties(found)[0, 0].get_xscale()
     'log'
     """
     grid = new_grid(axes, 2, 2, 5.0, 3.3)
     first, second, third, fourth = grid.ravel()
     width = found.table.index.to_numpy(dtype=float)
-    for ax, path, name in ((first, found.path, "ridge (MAP)"), (second, found.lasso, "lasso")):
+    for ax, path, name in (
+        (first, found.path, "ridge: MAP, mean dotted"),
+        (second, found.lasso, "lasso"),
+    ):
         for term in list(found.path.columns)[:limit]:
             value = path[term].to_numpy(dtype=float)
             largest = np.nanmax(np.abs(value)) if np.isfinite(value).any() else np.nan
-            ax.plot(width, value / largest if largest > 0 else value, linewidth=1.2,
-                    label=shorten(str(term), 16))  # fmt: skip
+            unit = largest if largest > 0 else 1.0
+            (line,) = ax.plot(width, value / unit, linewidth=1.2, label=shorten(str(term), 16))
+            if ax is first:
+                mean = found.means[term].to_numpy(dtype=float)
+                ax.plot(width, mean / unit, ":", color=line.get_color(), linewidth=1.4)
         name_axes(ax, y=f"{name}, share of the largest")
     third.plot(width, found.table["effective_parameters"], color=METHOD_COLOURS["NUTS"],
                label="ridge")  # fmt: skip

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def digits(value: float, error: float = math.nan) -> str:
@@ -46,6 +50,44 @@ def interval(lower: float, upper: float, error: float = math.nan) -> str:
     if math.isnan(lower) or math.isnan(upper):
         return "-"
     return f"[{digits(lower, error)}, {digits(upper, error)}]"
+
+
+def cells(table: pd.DataFrame) -> list[list[str]]:
+    """Write the table of a study, row by row.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A column ``std_error`` is the error of the column before it and of those after.
+
+    Returns
+    -------
+    list of list of str
+        ``-`` for what is not a number.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> cells(pd.DataFrame({"at": [20], "value": [1.23456], "std_error": [0.01], "why": [""]}))
+    [['20', '1.2346', '0.0100', '']]
+    """
+    names = list(table.columns)
+    exact = names.index("std_error") - 1 if "std_error" in names else len(names)
+    made = []
+    for row in table.to_dict("records"):
+        error = row.get("std_error")
+        error = math.nan if error is None else float(error)
+        made.append([_cell(v, error if k >= exact else math.nan)
+                     for k, v in enumerate(row.values())])  # fmt: skip
+    return made
+
+
+def _cell(value: Any, error: float) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, str | bool | int):
+        return str(value)
+    return digits(float(value), error)
 
 
 def percent(share: float) -> str:

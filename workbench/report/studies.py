@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workbench.report.numbers import digits
+from workbench.report.numbers import cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,12 @@ class StudySection:
     @property
     def rows(self) -> list[list[str]]:
         """The first rows as text."""
-        return [[_cell(v) for v in row] for row in self.table.head(_ROWS).itertuples(index=False)]
+        kinds = [words for _, words in self.heads]
+        return [
+            [x if words else x.replace("-", "−") if len(x) > 1 else x
+             for x, words in zip(row, kinds, strict=True)]
+            for row in cells(self.table.head(_ROWS))
+        ]  # fmt: skip
 
     @property
     def left_out(self) -> int:
@@ -108,11 +113,3 @@ def study_section(study: Study) -> StudySection:
         trusted=study.trusted,
         picture=picture,
     )
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, str | bool):
-        return str(value)
-    return digits(float(value)).replace("-", "−") if value == value else "-"

@@ -1,11 +1,12 @@
 """Questions that take many fits, and instruments of the mathematics of learning."""
 
 from workbench.study.bayes import Bayes, bayes
+from workbench.study.bayes_factors import bayes_factors
 from workbench.study.bootstrap import Bootstrap, bootstrap
 from workbench.study.calibration import Calibration, calibrate
 from workbench.study.covariance import Covariance, covariance
 from workbench.study.design import Design, design
-from workbench.study.evidence import Evidence, bayes_factors, evidence
+from workbench.study.evidence import Evidence, evidence
 from workbench.study.intervals import Intervals, intervals
 from workbench.study.limits import Limits, limits
 from workbench.study.methods import Methods, methods

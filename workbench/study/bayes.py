@@ -11,10 +11,12 @@ profile likelihood, normalised, and the marginal posterior, in which the others 
 by Laplace's method (Tierney and Kadane 1986). The density of the constrained value is that of
 :math:`z_j` over :math:`|d\theta_j / dz_j|`.
 
-Batch by batch, the posterior of the rows so far is the prior of the next ones. Each posterior is
-replaced by the normal density at its mode, so that the order of the rows does not matter and the
-end is the posterior of all rows exactly where it is normal; elsewhere the difference is the price
-of that replacement.
+With random effects z are the parameters alone, and the likelihood is the marginal one.
+
+Batch by batch, the posterior of the rows (or whole groups) so far is the prior of the next ones.
+Each posterior is replaced by the normal density at its mode, so that the order of the rows does not
+matter and the end is the posterior of all rows exactly where it is normal; elsewhere the difference
+is the price of that replacement.
 
 References
 ----------
@@ -34,18 +36,19 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-from workbench.errors import FitError, UsageError
+from workbench.errors import UsageError
 from workbench.fit import ModeFit, fit_laplace
 from workbench.model import Density, Model, read_density
 from workbench.model.marginal import Marginal
 from workbench.study.cubature import cubature
 from workbench.study.evidence import evidence
 from workbench.study.instrument import require_regular, subject
-from workbench.study.refits import num_cases
+from workbench.study.units import Units, units_of
 
 _REACH = 6.0  # posterior sds of the axis to each side
 _BATCHES = 4
 _NEWTON = 30
+_PRICE = 1.0  # posterior sds, above which batches are not to be believed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,8 +70,9 @@ class Bayes:
         ``jacobian`` (dvalue / dz), and the densities of z ``prior``, ``likelihood``,
         ``posterior``.
     updates : pandas.DataFrame
-        Columns ``order``, ``batch``, ``rows`` and ``distance`` of the mean from that of all rows
-        at once (mean over coordinates, posterior sds); empty where rows are not independent.
+        Columns ``order``, ``batch``, ``rows`` (or groups) and ``distance`` of the mean from that
+        of all rows at once (mean over coordinates, posterior sds); empty where the data have no
+        independent parts.
 
     Examples
     --------
@@ -92,8 +96,15 @@ class Bayes:
 
     @property
     def trusted(self) -> bool:
-        """Whether the evidence is known."""
-        return bool(self.table["log_posterior"].notna().all())
+        """Whether the evidence is known, and batches end near the posterior of all at once."""
+        return bool(self.table["log_posterior"].notna().all()) and self._price <= _PRICE
+
+    @property
+    def _price(self) -> float:
+        """Largest distance at the end of the batches, posterior sds; 0 without batches."""
+        if not len(self.updates):
+            return 0.0
+        return float(self.updates.groupby("order", sort=False)["distance"].last().max())
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -111,6 +122,11 @@ class Bayes:
                 f"{last.iloc[0]:.2g} and {last.iloc[1]:.2g} posterior sds from that of all rows at "
                 "once: the price of a normal density between batches."
             )
+            if not self._price <= _PRICE:
+                said.append(
+                    f"More than {_PRICE:g}: the posterior of some batches is far from normal, and "
+                    "what comes out of updating them depends on their order."
+                )
         return tuple(said)
 
 
@@ -171,72 +187,77 @@ def bayes(
     tell("Laplace")
     mode = laplace if laplace is not None else fit_laplace(density, seed=seed)
     require_regular(mode, density, "bayes expects a regular posterior mode; that")
-    labels = list(density.z_labels)
-    last = int(density.coordinates("parameter")[-1])
+    units = units_of(density)
+    free = units.objective.free
+    labels = [density.z_labels[i] for i in free]
     if coordinate is not None and coordinate not in labels:
         raise UsageError(f"coordinate expects one of {', '.join(labels)}; got '{coordinate}'")
-    at = last if coordinate is None else labels.index(coordinate)
+    at = len(labels) - 1 if coordinate is None else labels.index(coordinate)
+    theta, covariance = mode.z[free], mode.covariance[np.ix_(free, free)]
     known = evidence(density, laplace=mode, estimators=("Laplace", "quadrature"))
     tell("axis")
-    sd = float(np.sqrt(mode.covariance[at, at]))
+    sd = float(np.sqrt(covariance[at, at]))
     points = {"mode": 0.0, "mode - sd": -sd, "mode + sd": sd}
-    parts = jax.jit(lambda z, arrays: _parts(density, z, arrays))
-    normal = -0.5 * (density.size * np.log(2 * np.pi) + np.linalg.slogdet(mode.covariance)[1])
-    precision = np.linalg.inv(mode.covariance)
+    parts = jax.jit(lambda theta, arrays: _parts(units, theta, arrays))
+    normal = -0.5 * (free.size * np.log(2 * np.pi) + np.linalg.slogdet(covariance)[1])
+    precision = np.linalg.inv(covariance)
     rows = []
     for point, step in points.items():
-        move = step * np.eye(density.size)[at]
-        fit, prior, jacobian = (float(x) for x in parts(mode.z + move, density.arrays))
+        move = step * np.eye(free.size)[at]
+        fit, prior, jacobian = (float(x) for x in parts(theta + move, density.arrays))
         rows.append({
             "point": point, "log_likelihood": fit, "log_prior": prior, "log_jacobian": jacobian,
             "log_evidence": known.log_evidence,
             "log_posterior": fit + prior + jacobian - known.log_evidence,
             "log_normal": normal - 0.5 * move @ precision @ move,
         })  # fmt: skip
-    axis = _axis(density, mode, at, sd, 31 if quick else 121)
+    axis = _axis(units, theta, covariance, at, 31 if quick else 121)
     tell("batches")
     return Bayes(
         name=subject(density),
         coordinate=labels[at],
         table=pd.DataFrame(rows).set_index("point"),
         axis=axis,
-        updates=_updates(density, mode, seed),
+        updates=_updates(units, theta, covariance, seed),
     )
 
 
-def _parts(density: Density, z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Log-likelihood, log prior (of random effects too) and log Jacobian at z."""
-    found = density.evaluate(z, arrays)
-    terms = density.sum_by_role(found.log_probs)
-    jacobian = sum(found.log_jacobian.values(), start=jnp.zeros(()))
-    return terms.log_likelihood, terms.log_random_effects + terms.log_prior, jacobian
+def _parts(units: Units, theta: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Log-likelihood, log prior and log Jacobian at the parameters' unconstrained values."""
+    return (units.log_likelihood(theta, arrays).sum(), *units.log_prior(theta, arrays))
 
 
-def _axis(density: Density, mode: ModeFit, at: int, sd: float, num: int) -> pd.DataFrame:
+def _axis(
+    units: Units, theta: np.ndarray, covariance: np.ndarray, at: int, num: int
+) -> pd.DataFrame:
     """Prior, profile likelihood and marginal posterior along one coordinate."""
-    rest = np.delete(np.arange(density.size), at)
-    centre, arrays = jnp.asarray(mode.z), density.arrays
-    given = np.linalg.inv(np.linalg.inv(mode.covariance)[np.ix_(rest, rest)])
+    rest, density = np.delete(np.arange(theta.size), at), units.density
+    centre, arrays = jnp.asarray(theta), density.arrays
+    place_of = int(units.objective.free[at])
+    sd = float(np.sqrt(covariance[at, at]))
+    given = np.linalg.inv(np.linalg.inv(covariance)[np.ix_(rest, rest)])
     root = jnp.asarray(np.linalg.cholesky(given)) if rest.size else jnp.zeros((0, 0))
 
     def place(t: jax.Array, u: jax.Array) -> jax.Array:
         return centre.at[at].set(t[0]).at[rest].add(root @ u)
 
     def joint(t: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
-        return sum(_parts(density, place(t, u), arrays), start=jnp.zeros(()))
+        return sum(_parts(units, place(t, u), arrays), start=jnp.zeros(()))
 
     def likelihood(t: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
-        return _parts(density, place(t, u), arrays)[0]
+        return units.log_likelihood(place(t, u), arrays).sum()
 
     def prior(t: jax.Array, arrays: Any) -> jax.Array:
-        _, log_prior, jacobian = _parts(density, place(t, jnp.zeros(rest.size)), arrays)
+        log_prior, jacobian = units.log_prior(place(t, jnp.zeros(rest.size)), arrays)
         return log_prior + jacobian
 
     def value(t: jax.Array, arrays: Any) -> jax.Array:
-        x = density.latents_at(at)
-        found = density.evaluate(place(t, jnp.zeros(rest.size)), arrays).values[x.name]
-        flat = jnp.ravel(found)
-        return flat[at - x.start] if flat.size == x.stop - x.start else t[0]
+        x = density.latents_at(place_of)
+        z = units.objective.place(
+            place(t, jnp.zeros(rest.size)), jnp.zeros(units.objective.effects.size)
+        )
+        flat = jnp.ravel(density.evaluate(z, arrays).values[x.name])
+        return flat[place_of - x.start] if flat.size == x.stop - x.start else t[0]
 
     if rest.size:
         blocks = np.arange(rest.size)[None]
@@ -262,7 +283,7 @@ def _axis(density: Density, mode: ModeFit, at: int, sd: float, num: int) -> pd.D
             "posterior": posterior(t, arrays),
         }
 
-    line = jnp.asarray(mode.z[at] + sd * np.linspace(-_REACH, _REACH, num))[:, None]
+    line = jnp.asarray(theta[at] + sd * np.linspace(-_REACH, _REACH, num))[:, None]
     out = jax.jit(lambda line, arrays: jax.lax.map(lambda t: program(t, arrays), line))(
         line, arrays
     )
@@ -273,34 +294,32 @@ def _axis(density: Density, mode: ModeFit, at: int, sd: float, num: int) -> pd.D
     each = jax.jit(jax.vmap(prior, in_axes=(0, None)))
     total = cubature(
         lambda points: np.asarray(each(jnp.asarray(points), arrays)),
-        np.asarray([mode.z[at]]),
+        np.asarray([theta[at]]),
         np.array([[sd]]),
     )
     made["prior"] = np.exp(made["prior"] - total.value)
     return made
 
 
-def _updates(density: Density, mode: ModeFit, seed: int) -> pd.DataFrame:
-    """Posterior after each batch, normal densities in between, in two orders of the rows."""
-    try:
-        rows = num_cases(density)
-    except FitError:
+def _updates(units: Units, theta: np.ndarray, covariance: np.ndarray, seed: int) -> pd.DataFrame:
+    """Posterior after each batch, normal densities in between, in two orders of the parts."""
+    if units.reason:
         return pd.DataFrame(columns=["order", "batch", "rows", "distance"])
-    scale = jnp.asarray(np.linalg.cholesky(mode.covariance))
-    zero = jnp.zeros(density.size)
+    density, rows = units.density, units.num
+    scale = jnp.asarray(np.linalg.cholesky(covariance))
+    zero = jnp.zeros(theta.size)
 
-    def by_row(w: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
-        found = density.evaluate(jnp.asarray(mode.z) + scale @ w, arrays)
-        each = (found.log_probs[n] for n in density.names("observed"))
-        prior = density.sum_by_role(found.log_probs).log_prior
-        prior += sum(found.log_jacobian.values(), start=jnp.zeros(()))
-        return sum((x.reshape(rows, -1).sum(axis=1) for x in each), start=jnp.zeros(rows)), prior
+    def by_part(w: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array]:
+        at = jnp.asarray(theta) + scale @ w
+        return units.log_likelihood(at, arrays), sum(
+            units.log_prior(at, arrays), start=jnp.zeros(())
+        )
 
     def update(weights: jax.Array, before: Any, arrays: Any) -> tuple[jax.Array, jax.Array]:
         mean, precision, first = before
 
         def objective(w: jax.Array) -> jax.Array:
-            fit, prior = by_row(w, arrays)
+            fit, prior = by_part(w, arrays)
             normal = -0.5 * (w - mean) @ precision @ (w - mean)
             return weights @ fit + jnp.where(first, prior, normal)
 
@@ -324,7 +343,7 @@ def _updates(density: Density, mode: ModeFit, seed: int) -> pd.DataFrame:
     made = []
     for order in ("as given", "shuffled"):
         line = np.arange(rows) if order == "as given" else rng.permutation(rows)
-        mean, precision = zero, jnp.eye(density.size)
+        mean, precision = zero, jnp.eye(theta.size)
         done = 0
         for batch, part in enumerate(np.array_split(line, min(_BATCHES, rows)), start=1):
             weights = jnp.zeros(rows).at[part].set(1.0)

@@ -40,7 +40,7 @@ from workbench.fit.covariance import CovType
 from workbench.fit.curvature import combination
 from workbench.model import Density, Model, read_density
 from workbench.model.latents import unconstrain
-from workbench.study.instrument import require_regular, subject
+from workbench.study.instrument import Keep, Part, require_regular, start_anew, subject
 
 _KINDS = {"observed": "observed", "expected": "expected", "sandwich": "HC0"}
 _APART = 1.25  # ratio of sds
@@ -122,6 +122,7 @@ def covariance(
     mle: ModeFit | None = None,
     laplace: ModeFit | None = None,
     nuts: DrawsFit | None = None,
+    keep: Keep = start_anew,
     on_stage: Callable[[str], None] | None = None,
 ) -> Covariance:
     """Put the covariances of the parameters side by side.
@@ -138,6 +139,8 @@ def covariance(
         Without draws of the posterior, unless ``nuts`` is given.
     mle, laplace, nuts : ModeFit, DrawsFit, optional
         Fits of the same model; made when not given and needed.
+    keep : callable, optional
+        Keeps finished parts, see :data:`workbench.study.instrument.Keep`.
     on_stage : callable, optional
         Called with the name of what begins.
 
@@ -185,11 +188,14 @@ def covariance(
         matrices["Laplace"] = mode.covariance[np.ix_(at, at)]
     else:
         reasons["Laplace"] = mode.detail or mode.status.value
-    if nuts is None and not quick:
+    if nuts is not None or not quick:
         tell("NUTS")
-        nuts = fit_nuts(density, seed=seed)
-    if nuts is not None:
-        matrices["posterior"] = np.atleast_2d(np.cov(_draws_of_z(density, nuts)[:, at].T))
+
+        def drawn() -> Part:
+            z = _draws_of_z(density, nuts or fit_nuts(density, seed=seed))
+            return {"covariance": np.atleast_2d(np.cov(z[:, at].T))}
+
+        matrices["posterior"] = keep("posterior", drawn)["covariance"]
     index = pd.Index(labels, name="coordinate")
     sd = {kind: np.sqrt(np.diag(matrix)) for kind, matrix in matrices.items()}
     return Covariance(

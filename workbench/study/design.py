@@ -46,7 +46,7 @@ from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
 from workbench.fit.rows import Rows, read_rows, row_index
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import p_loo, subject
+from workbench.study.instrument import Keep, name_directions, p_loo, start_anew, subject
 
 _NAMED = 6  # null directions that are named
 
@@ -136,6 +136,7 @@ def design(
     quick: bool = False,
     laplace: ModeFit | None = None,
     nuts: DrawsFit | None = None,
+    keep: Keep = start_anew,
     on_stage: Callable[[str], None] | None = None,
 ) -> Design:
     """Take the design of a model apart, with the prior's shrinkage of each of its directions.
@@ -153,6 +154,8 @@ def design(
     laplace, nuts : ModeFit, DrawsFit, optional
         Fits of the same model; made when not given and needed. The map is read at the mode, which
         need not be regular.
+    keep : callable, optional
+        Keeps finished parts, see :data:`workbench.study.instrument.Keep`.
     on_stage : callable, optional
         Called with the name of what begins.
 
@@ -192,9 +195,10 @@ def design(
         )
     at = np.flatnonzero(np.abs(factor).max(axis=0) > 0)
     factor, labels = factor[:, at], [density.z_labels[i] for i in at]
-    if nuts is None and not quick:
+    loo = np.nan
+    if nuts is not None or not quick:
         tell("NUTS")
-        nuts = fit_nuts(density, seed=seed)
+        loo = p_loo(keep, lambda: nuts or fit_nuts(density, seed=seed))
     tell("directions")
     prior = _prior_curvature(density, mode.z)[np.ix_(at, at)]
     shares, vectors = _shrinkage(density, factor, prior, labels)
@@ -210,7 +214,7 @@ def design(
             {
                 "singular_value": value,
                 "kept": shares,
-                "combination": [combination(v, labels, unit=1 / sd) for v in vectors.T],
+                "combination": name_directions(shares, vectors, labels, 1 / sd),
             },
             index=pd.Index(range(1, len(at) + 1), name="direction"),
         ),
@@ -219,7 +223,7 @@ def design(
         null_space=_named(vt[rank:] / length, labels, length),
         condition_number=float(s[0] / s[rank - 1]) if rank else np.nan,
         effective_parameters=float(shares.sum()),
-        p_loo=np.nan if nuts is None else p_loo(nuts),
+        p_loo=loo,
     )
 
 

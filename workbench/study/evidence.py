@@ -19,17 +19,17 @@ sequential Monte Carlo   from the prior, by temperatures (:mod:`workbench.study.
 =======================  ========================================================
 
 The first two integrate declared random effects by Laplace's method, which is exact where they are
-normal given the parameters; the last two take them as they are.
+normal given the parameters; the last two take them as they are
+(:mod:`workbench.study.estimators`).
 
 References
 ----------
-MacKay (1992), "Bayesian interpolation", doi:10.1162/neco.1992.4.3.415;
-Kass and Raftery (1995), "Bayes factors", doi:10.1080/01621459.1995.10476572.
+MacKay (1992), "Bayesian interpolation", doi:10.1162/neco.1992.4.3.415.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -37,17 +37,19 @@ import jax
 import numpy as np
 import pandas as pd
 
-from workbench.errors import ModelError, UsageError
+from workbench.errors import UsageError
 from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
-from workbench.fit.batches import batch_size, in_batches, log_densities
-from workbench.fit.compilation import compiled
-from workbench.fit.objective import Objective
 from workbench.model import Density, Model, read_density
-from workbench.model.latents import require_drawable_prior, unconstrain
-from workbench.study.bridge import LogIntegral, bridge_sampling
-from workbench.study.cubature import cubature
+from workbench.study.bridge import LogIntegral
+from workbench.study.estimators import (
+    by_bridge,
+    by_laplace,
+    by_quadrature,
+    by_tempering,
+    refused,
+)
 from workbench.study.instrument import Keep, Part, start_anew, subject
-from workbench.study.tempering import Tempering, temper
+from workbench.study.tempering import Tempering
 
 Estimator = Literal["Laplace", "quadrature", "bridge sampling", "sequential Monte Carlo"]
 _TRUST: tuple[Estimator, ...] = (
@@ -228,9 +230,9 @@ def evidence(
     mode = laplace if laplace is not None else fit_laplace(density, seed=seed)
     found: dict[str, LogIntegral] = {}
     if "Laplace" in estimators:
-        found["Laplace"] = _laplace(mode)
+        found["Laplace"] = by_laplace(mode)
     if "quadrature" in estimators:
-        found["quadrature"] = _quadrature(density, mode)
+        found["quadrature"] = by_quadrature(density, mode)
     expected_fit, run = np.nan, None
     if "bridge sampling" in estimators:
         steps, kept = (400, 500) if quick else (1000, 1000)
@@ -248,7 +250,7 @@ def evidence(
                     progress=progress,
                 )
             rng = np.random.default_rng(np.asarray(jax.random.bits(keys[0], (4,))))
-            made, mean = _bridge(density, draws, rng)
+            made, mean = by_bridge(density, draws, rng)
             return {**_arrays(made), "expected_fit": np.array(mean)}
 
         part = keep("bridge sampling", bridge)
@@ -257,12 +259,12 @@ def evidence(
         tell("sequential Monte Carlo")
 
         def sequential() -> Part:
-            made, run = _smc(density, keys[1], 128 if quick else 400)
+            made, run = by_tempering(density, keys[1], 128 if quick else 400)
             return {**_arrays(made), **({} if run is None else vars(run))}
 
         part = dict(keep("sequential Monte Carlo", sequential))
         found["sequential Monte Carlo"] = _log_integral(part)
-        rest = {k: v for k, v in part.items() if k not in _arrays(_refused(""))}
+        rest = {k: v for k, v in part.items() if k not in _arrays(refused(""))}
         run = Tempering(**rest) if rest else None
     fit = float(mode.log_terms.log_likelihood)
     table = pd.DataFrame(
@@ -294,157 +296,3 @@ def _log_integral(part: Part) -> LogIntegral:
     return LogIntegral(
         value=float(part["value"]), std_error=float(part["std_error"]), reason=str(part["reason"])
     )
-
-
-def _refused(reason: str) -> LogIntegral:
-    return LogIntegral(value=np.nan, std_error=np.nan, reason=reason)
-
-
-def _laplace(mode: ModeFit) -> LogIntegral:
-    if not mode.status.ok:
-        return _refused(mode.detail or mode.status.value)
-    half_log_det = 0.5 * np.linalg.slogdet(mode.information)[1]
-    value = mode.log_objective + 0.5 * mode.num_parameters * np.log(2 * np.pi) - half_log_det
-    return LogIntegral(
-        value=float(value), std_error=np.nan, reason="no error of its own: exact where normal"
-    )
-
-
-def _quadrature(density: Density, mode: ModeFit) -> LogIntegral:
-    objective = Objective(density=density, method="Laplace")
-    if objective.free.size > 2:
-        return _refused(f"expects one or two parameters; the model has {objective.free.size}")
-    if not mode.status.ok:
-        return _refused(mode.detail or mode.status.value)
-    program = jax.jit(jax.vmap(objective, in_axes=(0, None)))
-    covariance = mode.covariance[np.ix_(objective.free, objective.free)]
-    found = cubature(
-        lambda points: _evaluate(density, program, points),
-        mode.z[objective.free],
-        np.linalg.cholesky(covariance),
-    )
-    if objective.effects.size and not found.reason:
-        note = "random effects by Laplace's method: exact where normal"
-        return LogIntegral(value=found.value, std_error=found.std_error, reason=note)
-    return found
-
-
-def _bridge(
-    density: Density, draws: DrawsFit, rng: np.random.Generator
-) -> tuple[LogIntegral, float]:
-    """Bridge sampling, and the posterior mean of the log-likelihood."""
-    back, log_likelihood = _programs(density)
-    latent = {x.name: draws.samples[x.name] for x in density.latents}
-    flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in latent.items()}
-    z = np.asarray(back(flat, density.arrays))
-    fits = _evaluate(density, log_likelihood, z)
-    found = bridge_sampling(
-        lambda points: _evaluate(density, log_densities(density), points),
-        z.reshape(*next(iter(latent.values())).shape[:2], -1),
-        rng,
-    )
-    if not draws.status.ok and not found.reason:
-        said = draws.detail or draws.status.value
-        found = LogIntegral(value=found.value, std_error=found.std_error, reason=f"NUTS: {said}")
-    return found, float(fits.mean())
-
-
-def _evaluate(density: Density, program: Callable[..., Any], points: np.ndarray) -> np.ndarray:
-    """Values of a compiled function of a batch, at any number of points."""
-    return in_batches(lambda x: program(x, density.arrays), batch_size(density), points)
-
-
-@compiled
-def _programs(density: Density) -> tuple[Any, Any]:
-    """Compiled for batches: z of constrained values, log-likelihood at z."""
-    back = jax.jit(
-        jax.vmap(lambda values, arrays: unconstrain(density, values, arrays), in_axes=(0, None))
-    )
-    log_likelihood = jax.jit(
-        jax.vmap(lambda z, arrays: density.log_terms(z, arrays).log_likelihood, in_axes=(0, None))
-    )
-    return back, log_likelihood
-
-
-def _smc(
-    density: Density, key: jax.Array, num_particles: int
-) -> tuple[LogIntegral, Tempering | None]:
-    try:
-        require_drawable_prior(density)
-    except ModelError as err:
-        return _refused(f"starts from the prior: {err}"), None
-    run = temper(density, key, num_islands=8, num_particles=num_particles)
-    if run.temperatures[-1] < 1:
-        return _refused(f"stopped at temperature {run.temperatures[-1]:.3g} of 1"), run
-    return LogIntegral(value=run.value, std_error=run.std_error), run
-
-
-def bayes_factors(
-    evidences: Mapping[str, Evidence], prior: Mapping[str, float] | None = None
-) -> pd.DataFrame:
-    r"""Compare models of the same observations by their evidence.
-
-    Parameters
-    ----------
-    evidences : mapping of str to Evidence
-        By the model's name.
-    prior : mapping of str to float, optional
-        Prior weight of each model; equal by default.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Index model, best first: ``log_evidence``, ``std_error``, ``log_bayes_factor`` (of the
-        model against the best), ``weight`` (posterior probability), ``estimator``.
-
-    Raises
-    ------
-    UsageError
-        For fewer than two models, other numbers of observations, an evidence that is not known,
-        or prior weights that do not belong to the models.
-
-    Notes
-    -----
-    :math:`w_m \propto p(m) \, p(y \mid m)`; the weights say nothing of models that are not listed.
-
-    References
-    ----------
-    Kass and Raftery (1995), doi:10.1080/01621459.1995.10476572.
-
-    Examples
-    --------
-    >>> import numpyro, numpyro.distributions as dist
-    >>> def at_zero(y=None):
-    ...     numpyro.sample("y", dist.Normal(0 * numpyro.sample("a", dist.Normal(0, 1)), 1), obs=y)
-    >>> def free(y=None):
-    ...     numpyro.sample("y", dist.Normal(numpyro.sample("a", dist.Normal(0, 1)), 1), obs=y)
-    >>> by = {m.__name__: evidence(m, {"y": 2.0}, estimators=("quadrature", "Laplace"))
-    ...       for m in (at_zero, free)}
-    >>> bayes_factors(by)["weight"].round(3).to_dict()
-    {'free': 0.658, 'at_zero': 0.342}
-    """
-    if len(evidences) < 2:
-        raise UsageError(f"bayes_factors expects two or more models; got {len(evidences)}")
-    sizes = {n: e.num_observations for n, e in evidences.items()}
-    if len(set(sizes.values())) > 1:
-        raise UsageError(f"bayes_factors expects models of the same observations; got N {sizes}")
-    blank = [n for n, e in evidences.items() if not e.best]
-    if blank:
-        raise UsageError(f"the evidence of model '{blank[0]}' is not known: its table says why")
-    if prior is not None and (set(prior) != set(evidences) or min(prior.values()) <= 0):
-        raise UsageError(
-            f"prior expects a positive weight for each of {', '.join(evidences)}; got {dict(prior)}"
-        )
-    table = pd.DataFrame(
-        {
-            "log_evidence": [e.log_evidence for e in evidences.values()],
-            "std_error": [e.std_error for e in evidences.values()],
-        },
-        index=pd.Index(list(evidences), name="model"),
-    )
-    table["log_bayes_factor"] = table["log_evidence"] - table["log_evidence"].max()
-    log_prior = np.log([1.0 if prior is None else prior[n] for n in evidences])
-    weight = np.exp(table["log_bayes_factor"] + log_prior)
-    table["weight"] = weight / weight.sum()
-    table["estimator"] = [e.best for e in evidences.values()]
-    return table.sort_values("log_evidence", ascending=False)

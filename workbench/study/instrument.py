@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit
+from workbench.fit.curvature import combination
 from workbench.model import Density
 
 Part = dict[str, np.ndarray]
@@ -86,10 +87,46 @@ def require_regular(fit: ModeFit, density: Density, expectation: str, advice: st
         )
 
 
-def p_loo(nuts: DrawsFit) -> float:
-    """Effective number of parameters by leave-one-out; ``nan`` for several observed sites."""
-    from workbench import az
+def name_directions(
+    values: np.ndarray, vectors: np.ndarray, labels: Sequence[str], unit: np.ndarray
+) -> list[str]:
+    """Write directions as combinations of labels.
 
-    if "log_likelihood" not in nuts.datatree or len(nuts.datatree["log_likelihood"].data_vars) != 1:
-        return np.nan
-    return float(az.loo(nuts.datatree).p)
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Eigenvalue of each direction, shape (K,). Three or more that are equal have no directions
+        of their own, only a space in common.
+    vectors : numpy.ndarray
+        Shape (P, K).
+    labels : sequence of str
+        One for each row.
+    unit : numpy.ndarray
+        What one of each label is worth, shape (P,).
+
+    Examples
+    --------
+    >>> name_directions(np.array([2.0, 1.0, 1.0, 1.0]), np.eye(4), list("abcd"), np.ones(4))
+    ['a', 'any of 3 directions alike', 'any of 3 directions alike', 'any of 3 directions alike']
+    """
+    alike = np.isclose(values[:, None], values, rtol=1e-6, atol=1e-9).sum(axis=1)
+    return [
+        f"any of {n} directions alike" if n > 2 else combination(v, labels, unit=unit)
+        for n, v in zip(alike, vectors.T, strict=True)
+    ]
+
+
+def p_loo(keep: Keep, draw: Callable[[], DrawsFit]) -> float:
+    """Effective number of parameters by leave-one-out, kept as a part of the study.
+
+    ``nan`` for several observed sites.
+    """
+
+    def make() -> Part:
+        from workbench import az
+
+        tree = draw().datatree
+        known = "log_likelihood" in tree and len(tree["log_likelihood"].data_vars) == 1
+        return {"p_loo": np.array(float(az.loo(tree).p) if known else np.nan)}
+
+    return float(keep("p_loo", make)["p_loo"])

@@ -7,8 +7,13 @@ data, the first n rows of several random orders; the distance of a term's poster
 
 .. math:: W_1 = \int_0^1 | F^{-1}(p) - \Phi^{-1}(p) | \, dp,
 
-falls as :math:`n^{-1/2}`: the pull of the prior and the skew are both of that order. Larger data
-than there are come from the model at its estimate: several simulated data sets, taken together.
+falls as :math:`n^{-1/2}`: the pull of the prior and the skew are both of that order. (Posterior
+and normal are the same draws with other weights, so that their noise falls with the distance.)
+Larger data than there are come from the model at its estimate: several simulated data sets, taken
+together.
+With random effects n counts the groups that share none, each taken or left as a whole; likelihood
+and posterior are those of the parameters, the effects integrated out by Laplace's method, and terms
+that move with an effect, which has a posterior of its own in each group, have no such limit.
 
 *Prior*: the log prior times :math:`\alpha \to 0`, which makes a normal prior
 :math:`\alpha^{-1/2}` times as wide; the mode in constrained space tends to the maximum likelihood
@@ -38,23 +43,23 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
-from workbench.fit import DrawsFit, ModeFit, fit_mle, fit_nuts
+from workbench.fit import DrawsFit, ModeFit, Status, fit_mle, fit_nuts
+from workbench.fit.terms import moved_by_effects
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import Keep, require_regular, start_anew, subject
+from workbench.study.instrument import Keep, Part, require_regular, start_anew, subject
 from workbench.study.parts import (
     Modes,
     Refitter,
-    normal_weights,
+    Weights,
     simulated,
     student,
-    wasserstein,
 )
-from workbench.study.refits import num_cases
+from workbench.study.units import Units, units_of
 
 _PRIORS = 4.0 ** -np.arange(6)
 _TEMPERATURES = 4.0 ** -np.arange(5)
-_FLOOR = 3.0  # times the noise of the draws, above which a distance counts for the slope
 _AGREE = 0.05  # standard errors
+_AT_BOUNDARY = "; with more data the posterior there tends to no normal density"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,18 +72,18 @@ class Limits:
         Model and data.
     table : pandas.DataFrame
         Columns ``limit`` (``data``, ``simulated``, ``prior``, ``temperature``, ``draws``), ``at``
-        (rows n, power of the prior, temperature, draws of all chains), ``distance`` (mean over
-        terms and orders, in standard errors; of draws, the Monte Carlo error in posterior sds),
-        ``std_error`` (between orders; ``nan`` where there is one), ``refits`` (that count) and
-        ``reason`` (why some are left out).
+        (rows or groups n, power of the prior, temperature, draws of all chains), ``distance``
+        (mean over terms and orders, in standard errors; of draws, the Monte Carlo error in
+        posterior sds), ``std_error`` (between orders; ``nan`` where there is one), ``refits``
+        (that count) and ``reason`` (why some are left out).
     rates : pandas.Series
         Slope of log distance in the log of what goes to its limit, by limit; ``nan`` where fewer
-        than two distances stand out from the noise of the draws.
+        than two distances are known.
     agreement : float
-        Number of rows from which posterior and normal agree to 0.05 standard errors, by the fitted
-        line; ``nan`` where it does not fall.
-    noise : float
-        Distance of the cloud of draws itself from a normal: none below it is measured.
+        Number of rows (groups) from which posterior and normal agree to 0.05 standard errors, by
+        the fitted line; ``nan`` where it does not fall.
+    unit : str
+        What n counts: ``rows``, or ``groups`` that share no random effect.
 
     Examples
     --------
@@ -94,7 +99,7 @@ class Limits:
     table: pd.DataFrame
     rates: pd.Series
     agreement: float
-    noise: float = np.nan
+    unit: str = "rows"
 
     @property
     def trusted(self) -> bool:
@@ -105,33 +110,38 @@ class Limits:
     def sentences(self) -> tuple[str, ...]:
         """What the numbers say."""
         said = [
-            "Distance of the posterior from the normal of the MLE falls "
+            "Distance of the posterior from the normal of the MLE goes "
             f"{self._rate('data', 'n')} (regular models: -0.5), that of MAP from MLE "
             f"{self._rate('prior', 'alpha')} (1), that of the tempered posterior from its normal "
             f"{self._rate('temperature', 'T')} (0.5)."
         ]
-        if np.isfinite(self.rates.get("simulated", np.nan)):
+        if self.rates["data"] >= 0:
             said.append(
-                "In data simulated from the model at its estimate, up to "
-                f"{self.table.loc[self.table['limit'] == 'simulated', 'at'].max():.0f} rows, it "
-                f"falls as n^{self.rates['simulated']:.2f}."
+                f"With more {self.unit} of these data it does not fall: they are too few, or of "
+                "too narrow a range of sizes, for the limit to be seen."
+            )
+        if np.isfinite(self.rates.get("simulated", np.nan)):
+            most = self.table.loc[self.table["limit"] == "simulated", "at"].max()
+            said.append(
+                f"In data simulated from the model at its estimate, up to {most:.0f} {self.unit}, "
+                f"it goes as n^{self.rates['simulated']:.2f}."
             )
         if np.isfinite(self.rates.get("draws", np.nan)):
             said.append(
-                "The Monte Carlo error of a posterior mean falls as "
+                "The Monte Carlo error of a posterior mean goes as "
                 f"S^{self.rates['draws']:.2f} (-0.5)."
             )
         if np.isfinite(self.agreement):
             said.append(
                 f"Posterior and normal agree to {_AGREE:g} standard errors from about "
-                f"{self.agreement:.2g} rows on."
+                f"{self.agreement:.2g} {self.unit} on."
             )
         return tuple(said)
 
     def _rate(self, limit: str, letter: str) -> str:
         rate = self.rates[limit]
         if np.isnan(rate):
-            return "too little above the noise of the draws to have a rate"
+            return "at no known rate"
         return f"as {letter}^{rate:.2f}"
 
 
@@ -157,8 +167,9 @@ def limits(
     seed : int
         Of the orders of the rows and of the draws.
     quick : bool
-        4 orders and 4,096 draws for each refit instead of 16 and 16,384, simulated data of 8 times
-        the size instead of 16, and no draws by NUTS unless ``nuts`` is given.
+        4 orders and 8,192 draws (2,048 with random effects) for each refit instead of 16 and
+        16,384, simulated data of 8 times the size instead of 16, and no draws by NUTS unless
+        ``nuts`` is given.
     mle : ModeFit, optional
         Maximum likelihood fit of the same model; made when not given.
     nuts : DrawsFit, optional
@@ -177,8 +188,9 @@ def limits(
     Raises
     ------
     FitError
-        Where rows are not independent (random effects, factors), or the whole data have no regular
-        maximum: there is then no normal to tend to.
+        Where the data have no independent parts (a factor, crossed random effects), or all of
+        them no regular maximum, as with a variance of zero, at the boundary: there is then no
+        normal to tend to.
 
     Examples
     --------
@@ -192,46 +204,44 @@ def limits(
     True
     """
     density = model if isinstance(model, Density) else read_density(model, data)
-    if density.coordinates("random effect").size:
-        raise FitError(
-            f"limits expects independent rows, of which parts can be taken; model "
-            f"'{density.model.name}' has random effects"
-        )
-    rows = num_cases(density)
+    units = units_of(density)
+    if units.reason:
+        raise FitError(f"limits expects independent parts of the data; {units.reason}")
     tell = on_stage or (lambda _: None)
     tell("MLE")
     best = mle if mle is not None else fit_mle(density, seed=seed)
     require_regular(
-        best, density, "limits expects a regular maximum of the likelihood to tend to; that"
+        best,
+        density,
+        "limits expects a regular maximum of the likelihood to tend to; that",
+        _AT_BOUNDARY if best.status is Status.AT_BOUNDARY else "",
     )
     num_orders = 4 if quick else 16
-    x, t = student(best.num_parameters, 4096 if quick else 16_384, seed)
-    # the same draws, weighted to be normal: what is within their noise has no slope
-    noise = float(np.mean([wasserstein(u, normal_weights(x, t)) for u in x.T]))
-    least = min(max(5 * best.num_parameters, 10), rows)
-    sizes = np.unique(np.geomspace(least, rows, 5).round().astype(int))
-    study = _Study(density, best, seed, x, t, keep, tell)
+    if moved_by_effects(density, best.z).all():
+        raise FitError(
+            f"limits expects a term that no random effect moves; model '{density.model.name}' has "
+            "none"
+        )
+    # a draw costs much more where effects are integrated out
+    few = 2048 if units.kind == "groups" else 8192
+    x, t = student(best.num_parameters, few if quick else 16_384, seed)
+    copies = 8 if quick else 16
+    tell("simulated data")
+    study = _Study(units, best, seed, x, t, keep, tell, copies)
+    least = min(max(5 * best.num_parameters, 10), units.num)
+    sizes = np.unique(np.geomspace(least, units.num, 5).round().astype(int))
     entries = [
-        *study.data("data", sizes, num_orders, rows),
-        *study.prior_and_temperature(rows),
+        *study.data("data", sizes, num_orders),
+        *study.prior_and_temperature(),
+        *study.data("simulated", 2 ** np.arange(int(np.log2(copies)) + 1), num_orders),
     ]
-    if not density.names("factor"):
-        copies = 8 if quick else 16
-        tell("simulated data")
-        drawn = simulated(density, best.z, copies, seed)
-        sizes = 2 ** np.arange(int(np.log2(copies)) + 1)
-        entries += study.data("simulated", sizes, num_orders, rows, drawn)
-    if nuts is None and not quick:
+    if nuts is not None or not quick:
         tell("NUTS")
-        nuts = fit_nuts(density, seed=seed)
-    entries += [] if nuts is None else _monte_carlo_errors(nuts)
+        errors = keep("draws", lambda: _monte_carlo_errors(nuts or fit_nuts(density, seed=seed)))
+        pairs = zip(errors["at"], errors["error"], strict=True)
+        entries += [_entry("draws", n, [(float(e), "")]) for n, e in pairs]
     table = pd.DataFrame(entries)
-    # only Wasserstein distances have the noise of their draws
-    floor: dict[str, float] = {k: _FLOOR * noise for k in ("data", "simulated", "temperature")}
-    lines = {
-        str(k): _line(part, floor.get(str(k), 0.0))
-        for k, part in table.groupby("limit", sort=False)
-    }
+    lines = {str(k): _line(part) for k, part in table.groupby("limit", sort=False)}
     slope, height = lines["data"]
     # height + slope log n = log 0.05
     agree = float(np.exp((np.log(_AGREE) - height) / slope)) if slope < 0 else np.nan
@@ -240,76 +250,90 @@ def limits(
         table=table,
         rates=pd.Series({limit: line[0] for limit, line in lines.items()}, name="rate"),
         agreement=agree,
-        noise=noise,
+        unit=units.kind,
     )
 
 
-@dataclass(frozen=True, kw_only=False, eq=False)
 class _Study:
-    """What the limits have in common: the model, its maximum, a cloud of draws, what is kept."""
+    """What the limits have in common: the refits, a cloud of draws, what is kept."""
 
-    density: Density
-    best: ModeFit
-    seed: int
-    x: np.ndarray
-    t: np.ndarray
-    keep: Keep
-    tell: Callable[[str], None]
+    def __init__(
+        self, units: Units, best: ModeFit, seed: int, x: np.ndarray, t: np.ndarray, keep: Keep,
+        tell: Callable[[str], None], copies: int,
+    ) -> None:  # fmt: skip
+        self._seed, self._x, self._t, self._keep, self._tell = seed, x, t, keep, tell
+        self._num, self._copies = units.num, copies
+        self._fits = Refitter(units, best, simulated(units.density, best.z, copies, seed))
 
-    def data(
-        self, limit: str, sizes: np.ndarray, num_orders: int, rows: int, copies: Any = None
-    ) -> list[dict[str, Any]]:
+    def _weights(self, limit: str, chosen: np.ndarray) -> Weights:
+        """Weights of the parts of the data that were chosen, or of all of the chosen copies."""
+        # copy 0 is the data themselves
+        every, first = np.ones(self._num), np.eye(self._copies + 1)[0]
+        if limit == "data":
+            return first, chosen.astype(float)
+        return np.concatenate([[0.0], chosen]), every
+
+    def data(self, limit: str, sizes: np.ndarray, num_orders: int) -> list[dict[str, Any]]:
         """Posterior against the normal of the MLE, for nested parts in several random orders."""
-        fits = Refitter(self.density, self.best, copies)
-        units = rows if copies is None else len(next(iter(copies.values())))
-        # how early each row (or copy) comes in each order
-        rng = np.random.default_rng(self.seed)
-        place = np.argsort(rng.random((num_orders, units)), axis=1)
-        weights = np.concatenate([place < n for n in sizes]).astype(float)
-        one = np.ones(len(weights))
-        self.tell(f"{limit}, refits")
-        likelihood = self._modes(fits, f"{limit} MLE", weights, 0 * one, 0 * one)
-        posterior = self._modes(fits, f"{limit} modes", weights, one, one)
-        entries = []
-        for i, n in enumerate(sizes):
-            self.tell(f"{limit}, posteriors: {i + 1} of {len(sizes)} sizes")
-            at = range(i * num_orders, (i + 1) * num_orders)
-            made = self._distances(f"{limit} {n}", lambda at=at: [
-                fits.distance(likelihood, posterior, k, weights[k], 1.0, self.x, self.t)
-                for k in at
+        num = self._num if limit == "data" else self._copies
+        # how early each part (or copy) comes in each order
+        rng = np.random.default_rng(self._seed)
+        place = np.argsort(rng.random((num_orders, num)), axis=1)
+        # all parts together have one order
+        chosen = [place[: 1 if n == num else None] < n for n in sizes]
+        weights = [[self._weights(limit, w) for w in part] for part in chosen]
+        every = [w for part in weights for w in part]
+        one = np.ones(len(every))
+        self._tell(f"{limit}, refits")
+        likelihood = self._modes(f"{limit} MLE", every, 0 * one, 0 * one)
+        posterior = self._modes(f"{limit} modes", every, one, one)
+        entries, start = [], 0
+        for n, part in zip(sizes, weights, strict=True):
+            self._tell(f"{limit}, posteriors: {n} of {num}")
+            made = self._distances(f"{limit} {n}", lambda part=part, start=start: [
+                self._distance(likelihood, posterior, start + k, w, 1.0)
+                for k, w in enumerate(part)
             ])  # fmt: skip
-            entries.append(_entry(limit, n if copies is None else n * rows, made))
+            start += len(part)
+            entries.append(_entry(limit, n if limit == "data" else n * self._num, made))
         return entries
 
-    def prior_and_temperature(self, rows: int) -> list[dict[str, Any]]:
+    def prior_and_temperature(self) -> list[dict[str, Any]]:
         """MAP against MLE for powers of the prior; the tempered posterior against its normal."""
-        fits = Refitter(self.density, self.best)
-        every = np.ones((1, rows))
+        every = self._weights("data", np.ones(self._num))
         one, zero = np.ones(1), np.zeros(1)
-        self.tell("prior")
-        likelihood = self._modes(fits, "MLE", every, zero, zero)
-        posterior = self._modes(fits, "mode", every, one, one)
-        flattened = self._modes(
-            fits, "powers of the prior", np.repeat(every, len(_PRIORS), axis=0), _PRIORS,
-            0 * _PRIORS,
-        )  # fmt: skip
-        self.tell("temperature")
+        self._tell("prior")
+        likelihood = self._modes("MLE", [every], zero, zero)
+        posterior = self._modes("mode", [every], one, one)
+        flattened = self._modes("powers of the prior", [every] * len(_PRIORS), _PRIORS, 0 * _PRIORS)
+        self._tell("temperature")
         cold = [
             self._distances(f"temperature {T:g}", lambda T=T: [
-                fits.distance(posterior, posterior, 0, every[0], T, self.x, self.t)
+                self._distance(posterior, posterior, 0, every, T)
             ])
             for T in _TEMPERATURES
         ]  # fmt: skip
         return [
-            *(_entry("prior", a, [_apart(likelihood, flattened, k)])
+            *(_entry("prior", a, [self._apart(likelihood, flattened, k)])
               for k, a in enumerate(_PRIORS)),
             *(_entry("temperature", T, d) for T, d in zip(_TEMPERATURES, cold, strict=True)),
         ]  # fmt: skip
 
-    def _modes(
-        self, fits: Refitter, name: str, weights: np.ndarray, prior: Any, jacobian: Any
-    ) -> Modes:
-        return Modes(**self.keep(name, lambda: vars(fits.modes(weights, prior, jacobian))))
+    def _apart(self, likelihood: Modes, mode: Modes, k: int) -> tuple[float, str]:
+        """Mean distance of a mode's terms from the MLE of all data, in standard errors."""
+        if not mode.regular[k]:
+            return np.nan, self._fits.no_maximum(mode, k)
+        apart = np.abs(mode.terms[k] - likelihood.terms[-1]) / likelihood.errors[-1]
+        return float(np.mean(apart)), ""
+
+    def _distance(
+        self, normal: Modes, posterior: Modes, k: int, weights: Weights, temperature: float
+    ) -> tuple[float, str]:
+        return self._fits.distance(normal, posterior, k, weights, temperature, self._x, self._t)
+
+    def _modes(self, name: str, weights: list[Weights], prior: Any, jacobian: Any) -> Modes:
+        make = self._fits.modes
+        return Modes(**self._keep(name, lambda: vars(make(weights, prior, jacobian))))
 
     def _distances(
         self, name: str, make: Callable[[], list[tuple[float, str]]]
@@ -318,31 +342,24 @@ class _Study:
             distance, reason = zip(*make(), strict=True)
             return {"distance": np.array(distance), "reason": np.array(reason)}
 
-        made = self.keep(name, arrays)
+        made = self._keep(name, arrays)
         return [(float(d), str(r)) for d, r in zip(made["distance"], made["reason"], strict=True)]
 
 
-def _monte_carlo_errors(nuts: DrawsFit) -> list[dict[str, Any]]:
-    """Monte Carlo error of the means of the terms from the first draws of every chain."""
+def _monte_carlo_errors(nuts: DrawsFit) -> Part:
+    """Monte Carlo error of the means of the terms from the first draws of every chain.
+
+    Numbers of draws ``at``, and the mean ``error`` over the terms, in posterior sds.
+    """
     from workbench import az
 
     draws = nuts.estimand_draws.reshape(*nuts.estimand_draws.shape[:2], -1)
     num = draws.shape[1]
     counts = num // 2 ** np.arange(int(np.log2(max(num // 25, 1))) + 1)[::-1]
     sd = draws.std(axis=(0, 1), ddof=1)
-    moves = sd > 0
-    entries = []
-    for n in counts:
-        errors = [float(az.mcse(draws[:, :n, q])) / sd[q] for q in np.flatnonzero(moves)]
-        entries.append(_entry("draws", n * len(draws), [(float(np.mean(errors)), "")]))
-    return entries
-
-
-def _apart(likelihood: Modes, mode: Modes, k: int) -> tuple[float, str]:
-    """Mean distance of a mode's terms from the MLE of all rows, in standard errors."""
-    if not mode.regular[k]:
-        return np.nan, "no regular maximum"
-    return float(np.mean(np.abs(mode.terms[k] - likelihood.terms[-1]) / likelihood.errors[-1])), ""
+    moves = np.flatnonzero(sd > 0)
+    error = [np.mean([float(az.mcse(draws[:, :n, q])) / sd[q] for q in moves]) for n in counts]
+    return {"at": counts * len(draws), "error": np.array(error)}
 
 
 def _entry(limit: str, at: float, made: list[tuple[float, str]]) -> dict[str, Any]:
@@ -361,9 +378,9 @@ def _entry(limit: str, at: float, made: list[tuple[float, str]]) -> dict[str, An
     }
 
 
-def _line(part: pd.DataFrame, floor: float) -> tuple[float, float]:
+def _line(part: pd.DataFrame) -> tuple[float, float]:
     """Slope and height of log distance over the log of what goes to its limit."""
-    part = part[part["distance"] > floor]
+    part = part[part["distance"] > 0]
     if len(part) < 2:
         return np.nan, np.nan
     slope, height = np.polyfit(np.log(part["at"]), np.log(part["distance"]), 1)

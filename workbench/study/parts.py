@@ -1,8 +1,8 @@
 r"""Refits to weighted parts of the data, and draws of their posteriors, each in one program.
 
-A part of the data has weights 0 and 1 on its rows (or on whole simulated data sets), so that all
-parts have one shape. Its mode is climbed to by L-BFGS and polished by a Newton step; its posterior
-is a cloud of quasi-random draws from a Student t about the mode, with importance weights.
+A part of the data has weights 0 and 1 on its rows or groups (or on whole simulated data sets), so
+that all parts have one shape. Its mode is climbed to by L-BFGS and polished by a Newton step; its
+posterior is a cloud of quasi-random draws from a Student t about the mode, with importance weights.
 
 References
 ----------
@@ -22,22 +22,24 @@ from scipy import stats
 from scipy.stats import qmc
 
 from workbench.fit import ModeFit
-from workbench.fit.objective import Objective
 from workbench.fit.optimiser import lbfgs
 from workbench.fit.scaling import rescale
-from workbench.fit.terms import term_vector
+from workbench.fit.terms import moved_by_effects, term_vector
 from workbench.model import Density
-from workbench.model.simulation import with_observations, without_observations
-from workbench.study.refits import num_cases
+from workbench.model.simulation import without_observations
+from workbench.study.units import Units
+
+Weights = tuple[np.ndarray, np.ndarray]
+"""Weights of C copies of the observations, and of K parts in each."""
 
 _FREEDOM = 5  # of the Student t
-_PARETO = 0.7
+PARETO = 0.7
 _NEAR = 1e-4  # Newton decrement, nats
 _VANISHED = 1e-4  # information of a part, as a share of what its rows should have
 
 
 def simulated(density: Density, z: np.ndarray, num: int, seed: int) -> dict[str, jax.Array]:
-    """Observations drawn from the model at z, num data sets of the size of its own.
+    """The observations, and num data sets of the same size drawn from the model at z.
 
     Examples
     --------
@@ -47,79 +49,93 @@ def simulated(density: Density, z: np.ndarray, num: int, seed: int) -> dict[str,
     ...     mu = numpyro.sample("mu", dist.Normal(0, 1))
     ...     with numpyro.plate("obs", 3):
     ...         numpyro.sample("y", dist.Normal(mu, 1), obs=y)
-    >>> simulated(read_density(normal, {"y": [1.0, 2.0, 3.0]}), np.zeros(1), 4, 0)["y"].shape
-    (4, 3)
+    >>> made = simulated(read_density(normal, {"y": [1.0, 2.0, 3.0]}), np.zeros(1), 4, 0)
+    >>> made["y"].shape, made["y"][0].tolist()
+    ((5, 3), [1.0, 2.0, 3.0])
     """
     names, found = density.names("observed"), density.evaluate(jnp.asarray(z))
     fixed = {n: found.values[n] for n in density.names("parameter")}
+    own = {n: jnp.asarray(found.observations[n]) for n in names}
 
     def one(key: jax.Array) -> dict[str, jax.Array]:
         fn = handlers.seed(without_observations(density), key)
         trace = handlers.trace(handlers.substitute(fn, data=fixed)).get_trace()
-        kinds = {n: found.observations[n].dtype for n in names}
-        return {n: jnp.asarray(trace[n]["value"], dtype=kinds[n]) for n in names}
+        return {n: jnp.asarray(trace[n]["value"], dtype=own[n].dtype) for n in names}
 
-    return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), num))
+    drawn = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), num))
+    return {n: jnp.concatenate([own[n][None], drawn[n]]) for n in names}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Modes:
-    """B refits: mode, a root of its covariance, terms with their errors, and whether regular."""
+    """B refits: mode, a root of its covariance, terms with their errors, and whether regular.
+
+    ``axes`` is the Jacobian of the terms times the root, shape (B, Q, P), ``errors`` its length and
+    ``flat`` the position of the parameter along which there is least information.
+    """
 
     theta: np.ndarray
     root: np.ndarray
     terms: np.ndarray
+    axes: np.ndarray
     errors: np.ndarray
     regular: np.ndarray
+    flat: np.ndarray
 
 
 class Refitter:
-    """Compiled programs: many modes; the draws of one posterior.
+    """Two compiled programs: one mode, and the draws of one posterior.
+
+    Random effects are integrated out (:mod:`workbench.study.units`); terms that move with them
+    are left out.
 
     Parameters
     ----------
-    density : Density
-        The model at its data.
+    units : Units
+        The independent parts of the data.
     best : ModeFit
         Maximum likelihood fit, where every refit begins.
-    copies : dict of str to jax.Array, optional
-        Simulated observations by site, shape (K, ...); weights are then of these K data sets
-        instead of the rows.
+    copies : dict of str to jax.Array
+        Observations of C data sets by site, shape (C, ...).
     """
 
-    def __init__(
-        self, density: Density, best: ModeFit, copies: dict[str, jax.Array] | None = None
-    ) -> None:
-        self._density = density
-        self._start = jnp.asarray(best.z)
-        objective = Objective(density=density, method="MLE")
-        self._scale = jnp.asarray(rescale(objective, self._start, density.arrays))
-        self._rows, self._copies = num_cases(density), copies
-        # units of weight that make up one data set
-        self._units = self._rows if copies is None else 1
-        self._modes = jax.jit(lambda *a: jax.lax.map(lambda one: self._mode(*one), a, batch_size=8))
+    def __init__(self, units: Units, best: ModeFit, copies: dict[str, jax.Array]) -> None:
+        self._units, self._copies = units, copies
+        self._density, objective = units.density, units.objective
+        self._start = jnp.asarray(best.z[objective.free])
+        self._scale = jnp.asarray(rescale(objective, self._start, self._density.arrays))
+        self._own = np.flatnonzero(~moved_by_effects(self._density, best.z))
+        self._climb = jax.jit(self._mode)
         self._draws = jax.jit(self._evaluate)
 
-    def _parts(self, z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Log-likelihood by row or by copy, log prior, log Jacobian."""
-        found = self._density.evaluate(z, arrays)
-        names = self._density.names("observed")
-        if self._copies is None:
-            each = (found.log_probs[n].reshape(self._rows, -1).sum(axis=1) for n in names)
-            by_row = sum(each, start=jnp.zeros(self._rows))
-        else:
-            by_row = jax.vmap(
-                lambda y: with_observations(self._density, y).log_terms(z, arrays).log_likelihood
-            )(self._copies)
-        log_prior = self._density.sum_by_role(found.log_probs).log_prior
-        return by_row, log_prior, sum(found.log_jacobian.values(), start=jnp.zeros(()))
+    def _objective(
+        self, theta: jax.Array, weights: Weights, prior: Any, jacobian: Any, arrays: Any
+    ) -> jax.Array:
+        """Weighted log-likelihood plus powers of prior and Jacobian."""
+        of_copy, of_part = weights
 
-    def _mode(self, weights: jax.Array, prior: jax.Array, jacobian: jax.Array) -> dict[str, Any]:
-        arrays, start, scale = self._density.arrays, self._start, self._scale
+        def one(pair: tuple[jax.Array, Any]) -> jax.Array:
+            weight, drawn = pair
+            return jax.lax.cond(
+                weight > 0,  # a copy without weight is not looked at
+                lambda: weight * (of_part @ self._units.log_likelihood(theta, arrays, drawn)),
+                lambda: jnp.zeros(()),
+            )
 
-        def objective(z: jax.Array, arrays: Any) -> jax.Array:
-            by_row, log_prior, log_jacobian = self._parts(z, arrays)
-            return weights @ by_row + prior * log_prior + jacobian * log_jacobian
+        log_prior, log_jacobian = self._units.log_prior(theta, arrays)
+        fit = jax.lax.map(one, (of_copy, self._copies)).sum()
+        return fit + prior * log_prior + jacobian * log_jacobian
+
+    def _terms(self, theta: jax.Array, arrays: Any) -> jax.Array:
+        effects = jnp.zeros(self._units.objective.effects.size)
+        z = self._units.objective.place(theta, effects)
+        return term_vector(self._density, z, arrays)[self._own]
+
+    def _mode(self, weights: Weights, prior: Any, jacobian: Any, arrays: Any) -> dict[str, Any]:
+        start, scale = self._start, self._scale
+
+        def objective(theta: jax.Array, arrays: Any) -> jax.Array:
+            return self._objective(theta, weights, prior, jacobian, arrays)
 
         def gradient(w: jax.Array) -> tuple[jax.Array, jax.Array]:
             g = jax.grad(lambda v: objective(reached + scale @ v, arrays))(w)
@@ -131,74 +147,92 @@ class Refitter:
         move = jnp.linalg.solve(information, g)
         end = reached + scale @ move
         root = scale @ jnp.linalg.inv(jnp.linalg.cholesky(information)).T
-        pull = self._density.jacobian(lambda z: term_vector(self._density, z, arrays))(end)
-        share = jnp.sum(weights) / self._units
-        enough = jnp.linalg.eigvalsh(information)[0] > _VANISHED * share
+        pull = self._density.jacobian(lambda theta: self._terms(theta, arrays))(end)
+        share = weights[0].sum() * weights[1].mean()  # of one data set
+        own, axes = jnp.linalg.eigh(information)
+        along = jnp.abs(scale @ axes[:, 0]) / jnp.linalg.norm(scale, axis=1)
         return {
             "theta": end,
             "root": root,
-            "terms": term_vector(self._density, end, arrays),
+            "terms": self._terms(end, arrays),
+            "axes": pull @ root,
             "errors": jnp.linalg.norm(pull @ root, axis=1),
-            "regular": enough & (g @ move < _NEAR) & jnp.isfinite(root).all(),
+            "regular": (own[0] > _VANISHED * share) & (g @ move < _NEAR) & jnp.isfinite(root).all(),
+            "flat": jnp.argmax(along),
         }
 
-    def modes(self, weights: np.ndarray, prior: np.ndarray, jacobian: np.ndarray) -> Modes:
-        """Modes of weighted log-likelihood plus powers of prior and Jacobian."""
-        batch = -len(weights) % 8
-        padded = [np.concatenate([x, np.repeat(x[:1], batch, axis=0)]) for x in
-                  (weights, prior, jacobian)]  # fmt: skip
-        out = self._modes(*(jnp.asarray(x) for x in padded))
-        return Modes(**{k: np.asarray(v)[: len(weights)] for k, v in out.items()})
+    def modes(self, weights: list[Weights], prior: Any, jacobian: Any) -> Modes:
+        """Modes of weighted log-likelihood plus powers of prior and Jacobian, shape (B,) each."""
+        made = [
+            self._climb(w, float(a), float(j), self._density.arrays)
+            for w, a, j in zip(weights, prior, jacobian, strict=True)
+        ]
+        return Modes(**{k: np.stack([np.asarray(m[k]) for m in made]) for k in made[0]})
 
-    def _evaluate(self, z: jax.Array, weights: jax.Array, arrays: Any) -> Any:
-        def one(z: jax.Array) -> tuple[jax.Array, jax.Array]:
-            by_row, log_prior, log_jacobian = self._parts(z, arrays)
-            value = weights @ by_row + log_prior + log_jacobian
-            return value, term_vector(self._density, z, arrays)
+    def _evaluate(self, theta: jax.Array, weights: Weights, arrays: Any) -> Any:
+        def one(theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+            value = self._objective(theta, weights, 1.0, 1.0, arrays)
+            return value, self._terms(theta, arrays)
 
-        return jax.lax.map(one, z, batch_size=256)
+        return jax.lax.map(one, theta, batch_size=256)
+
+    def no_maximum(self, modes: Modes, k: int) -> str:
+        """Why refit k is not regular: the parameter along which it is flat."""
+        at = self._units.objective.free[int(modes.flat[k])]
+        return f"no regular maximum: flat along {self._density.z_labels[at]}"
 
     def distance(
-        self, normal: Modes, posterior: Modes, k: int, weights: np.ndarray, temperature: float,
+        self, normal: Modes, posterior: Modes, k: int, weights: Weights, temperature: float,
         x: np.ndarray, log_t: np.ndarray,
     ) -> tuple[float, str]:  # fmt: skip
         """Mean distance over the terms, in standard errors, and why there is none ("" if so)."""
         if not (normal.regular[k] and posterior.regular[k]):
-            return np.nan, "no regular maximum"
+            return np.nan, self.no_maximum(posterior if normal.regular[k] else normal, k)
         from workbench import az
 
         spread = np.sqrt(temperature)
-        z = posterior.theta[k] + spread * x @ posterior.root[k].T
+        theta = posterior.theta[k] + spread * x @ posterior.root[k].T
         value, terms = (
-            np.asarray(v)
-            for v in self._draws(jnp.asarray(z), jnp.asarray(weights), self._density.arrays)
+            np.asarray(v) for v in self._draws(jnp.asarray(theta), weights, self._density.arrays)
         )
         ratio = value / temperature - log_t
         ratio = np.where(np.isnan(ratio), -np.inf, ratio)
-        if not az.pareto_k(ratio) < _PARETO:
+        if not az.pareto_k(ratio) < PARETO:
             return np.nan, "importance weights not to be believed"
         weight = np.exp(ratio - ratio.max())
         scaled = (terms - normal.terms[k]) / (spread * normal.errors[k])
-        return float(np.mean([wasserstein(u, weight) for u in scaled.T])), ""
+        # the same draws, weighted to be normal: the noise of the draws is common to both
+        lines = x @ (posterior.axes[k] / posterior.errors[k][:, None]).T
+        even = normal_weights(x, log_t)
+        apart = [wasserstein(u, weight, v, even) for u, v in zip(scaled.T, lines.T, strict=True)]
+        return float(np.mean(apart)), ""
 
 
-def wasserstein(draws: np.ndarray, weights: np.ndarray) -> float:
-    """Wasserstein distance (of order 1) of weighted draws from the standard normal.
+def wasserstein(
+    draws: np.ndarray, weights: np.ndarray, others: np.ndarray, their_weights: np.ndarray
+) -> float:
+    """Wasserstein distance (of order 1) between two sets of weighted draws.
+
+    Their quantile functions are linear between draws.
 
     Examples
     --------
-    A shifted normal is as far away as its shift:
+    Shifted draws are as far away as their shift:
 
-    >>> p = (np.arange(1000) + 0.5) / 1000
-    >>> round(wasserstein(stats.norm.ppf(p) + 0.25, np.ones(1000)), 12)
+    >>> x = np.random.default_rng(0).normal(size=100)
+    >>> round(wasserstein(x + 0.25, np.ones(100), x, np.ones(100)), 12)
     0.25
     """
-    draws, weights = draws[weights > 0], weights[weights > 0]
+    share, at, p = _quantiles(draws, weights)
+    _, there, q = _quantiles(others, their_weights)
+    return float(share @ np.abs(at - np.interp(p, q, there)))
+
+
+def _quantiles(draws: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Share of each draw, the draws in order, and the probability at the middle of each."""
     order = np.argsort(draws)
     share = weights[order] / weights.sum()
-    # rounding must not carry the largest past 1
-    p = np.minimum(np.cumsum(share) - 0.5 * share, 1 - np.finfo(float).eps)
-    return float(share @ np.abs(draws[order] - stats.norm.ppf(p)))
+    return share, draws[order], np.cumsum(share) - 0.5 * share
 
 
 def student(size: int, num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

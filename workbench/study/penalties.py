@@ -16,9 +16,11 @@ minimises                                                              strength
 ``Lasso`` :math:`\tfrac1{2N} \|y - X\beta\|^2 + \alpha \|\beta\|_1`.)
 
 Along widths :math:`s \tau` the study gives the posterior mode in constrained space (MAP), the
-effective number of parameters :math:`\mathrm{tr}(H^{-1} H_y)`, and three scores: the log evidence
-by Laplace's method, and the log predictive density of rows left out, one by one and in ten folds
-(:mod:`workbench.study.ridge`).
+posterior mean (:mod:`workbench.study.averages`), the effective number of parameters
+:math:`\mathrm{tr}(H^{-1} H_y)`, and three scores: the log evidence by Laplace's method, and the log
+predictive density of rows left out, one by one and in ten folds (:mod:`workbench.study.ridge`).
+Random effects are integrated out of all of them, by Laplace's method; what is left out are then
+whole groups, as new to the model as a group that was never seen.
 
 The lasso is the mode under a Laplace prior of the same sd, :math:`|\beta| \sqrt 2 / \tau`
 (:mod:`workbench.study.lasso`); gradient descent that is stopped early is ridge regression without
@@ -38,21 +40,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_map, fit_nuts
-from workbench.fit.terms import term_vector
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import Keep, require_regular, start_anew, subject
+from workbench.study.averages import posterior_means
+from workbench.study.instrument import Keep, Part, require_regular, start_anew, subject
 from workbench.study.lasso import LassoFit, lasso
-from workbench.study.ridge import num_rows, ridge_modes
-from workbench.study.stopping import early_stopping
+from workbench.study.parts import PARETO
+from workbench.study.ridge import Programs, ridge_modes
+from workbench.study.stopping import NUDGE, early_stopping
+from workbench.study.units import Units, units_of
 from workbench.study.widths import can_widen, prior_of
 
+_SENSITIVITY = {"prior": float, "likelihood": float, "diagnosis": str}
 SCORES = ("log_evidence", "elpd_loo", "elpd_kfold")
 
 
@@ -75,6 +78,9 @@ class Penalties:
     path, lasso : pandas.DataFrame
         MAP of every term under normal priors (ridge, or the model's own kind) and under Laplace
         priors of the same sd, one row for each width.
+    means : pandas.DataFrame
+        Posterior mean of every term; ``nan`` where importance sampling cannot tell it, and for
+        terms that move with a random effect.
     stopping : pandas.DataFrame
         Gradient descent from the centre of the prior, index ``steps``: ``width`` it stands for,
         ``effective_parameters``, those of ``ridge`` at that width, ``log_likelihood``.
@@ -85,6 +91,8 @@ class Penalties:
         a ``diagnosis``; empty without draws.
     picks : pandas.Series
         Width with the highest score, by score.
+    unit : str
+        What is left out: ``rows``, or ``groups`` that share no random effect.
 
     Examples
     --------
@@ -93,7 +101,8 @@ class Penalties:
     >>> path = pd.DataFrame({"beta": [0.1, 0.5]}, index=[0.1, 1.0])
     >>> found = Penalties(name="m-d", sites=("beta",), table=table, path=path, lasso=path,
     ...                   stopping=pd.DataFrame(), stopping_path=pd.DataFrame(),
-    ...                   sensitivity=pd.DataFrame(), picks=pd.Series({"log_evidence": 1.0}))
+    ...                   sensitivity=pd.DataFrame(), picks=pd.Series({"log_evidence": 1.0}),
+    ...                   means=path)
     >>> found.sentences[1]
     'Of the widths tried, log evidence picks 1 times the width of the prior.'
     """
@@ -107,6 +116,8 @@ class Penalties:
     stopping_path: pd.DataFrame
     sensitivity: pd.DataFrame
     picks: pd.Series
+    means: pd.DataFrame
+    unit: str = "rows"
 
     @property
     def trusted(self) -> bool:
@@ -118,6 +129,7 @@ class Penalties:
         """What the numbers say."""
         parts = [
             f"{score.replace('_', ' ')} picks {width:.3g} times the width of the prior"
+            f"{self._near(str(score))}"
             for score, width in self.picks.dropna().items()
         ]
         said = [
@@ -126,11 +138,20 @@ class Penalties:
             "sum of squares, and that over N on its mean.",
             f"Of the widths tried, {'; '.join(parts)}." if parts else "No width has a score.",
         ]
+        if self.unit == "groups":
+            left_out = (
+                "loo and kfold leave out whole groups, whose effects are then unknown"
+                if self.picks.get("elpd_loo", np.nan) > 0
+                else "no groups stand apart that could be left out"
+            )
+            said.append(f"Random effects are integrated out; {left_out}.")
         kept = self.table["nonzero"].dropna()
         if len(kept):
             said.append(
-                f"Under Laplace priors of the same sd (lasso) {kept.iloc[0]:.0f} coefficients are "
-                f"not zero at the narrowest width, {kept.iloc[-1]:.0f} at the widest."
+                f"Under Laplace priors of the same sd (lasso) {kept.iloc[0]:.0f} of "
+                f"{len(self.stopping_path.columns)} coefficients differ from the centre of their "
+                f"prior at {kept.index[0]:.3g} times the width, {kept.iloc[-1]:.0f} at "
+                f"{kept.index[-1]:.3g} times."
             )
         if len(self.stopping):
             last = self.stopping.iloc[-1]
@@ -148,6 +169,12 @@ class Penalties:
                 f"{moved.loc[worst, 'likelihood']:.2g} (0.05 and more is sensitive)."
             )
         return tuple(said)
+
+    def _near(self, score: str) -> str:
+        """Which widths have a score within a nat of the best, if several have."""
+        known = self.table[score].dropna()
+        near = known.index[known > known.max() - 1.0]
+        return f" (within a nat from {near.min():.3g} to {near.max():.3g})" if len(near) > 1 else ""
 
 
 def penalties(
@@ -193,8 +220,7 @@ def penalties(
     Raises
     ------
     FitError
-        When no parameter has such a prior, the model has random effects, or the mode at the
-        prior's own width is not regular.
+        When no parameter has such a prior, or the mode at the prior's own width is not regular.
 
     Examples
     --------
@@ -218,35 +244,43 @@ def penalties(
             f"own; model '{density.model.name}' has {', '.join(known) or 'none'}, got "
             f"{', '.join(chosen) or 'none'}"
         )
-    if density.coordinates("random effect").size:
-        raise FitError(
-            f"penalties expects parameters alone; model '{density.model.name}' has random effects, "
-            "whose spread is already the width of their prior and is estimated (fit_mle)"
-        )
     tell = on_stage or (lambda _: None)
     tell("MAP")
     best = fit if fit is not None else fit_map(density, seed=seed)
     require_regular(best, density, "penalties expects a regular posterior mode; that")
     widths = np.geomspace(10**-2.0, 10**2.0, 7 if quick else 25)
-    rows, modes = num_rows(density), ridge_modes(density, chosen, best.z, seed)
+    units = units_of(density)
+    programs = Programs(units, chosen, best.z)
+    modes = ridge_modes(programs, best.z, seed)
     made: dict[float, Any] = {}
     for jacobian, space in ((0.0, "constrained"), (1.0, "unconstrained")):
         tell(f"widths, {space} modes")
         made[jacobian] = keep(f"modes {space}", lambda jacobian=jacobian: modes(widths, jacobian))
     constrained, unconstrained = made[0.0], made[1.0]
+    tell("posterior means")
+    averages = keep("posterior means", lambda: posterior_means(
+        units, chosen, best.z, widths, unconstrained, num=2048 if quick else 8192, seed=seed
+    ))  # fmt: skip
     places = np.concatenate([
         np.arange(x.start, x.stop) for x in density.latents if x.name in chosen
     ])  # fmt: skip
     priors = [prior_of(density, x.name) for x in density.latents if x.name in chosen]
     centre, sd = (np.concatenate(x) for x in zip(*priors, strict=True))
     tell("lasso")
-    sparse = keep("lasso", lambda: _lasso_path(density, chosen, places, centre, sd, widths, best.z))
+    sparse = keep("lasso", lambda: _lasso_path(programs, places, centre, sd, widths, best.z))
     tell("early stopping")
     steps = np.unique(np.geomspace(1, 2_000 if quick else 20_000, 13).round().astype(int))
-    stopping, stopped = early_stopping(density, best.z, places, centre, sd, steps=steps)
-    if nuts is None and not quick:
+    moving = np.searchsorted(units.objective.free, places)
+    own = np.argmin(np.abs(np.log(widths)))  # the prior's own width
+    curvature = constrained["likelihood_information"][own][np.ix_(moving, moving)]
+    stopping, stopped = early_stopping(density, best.z, places, centre, sd, curvature, steps=steps)
+    sensitivity = pd.DataFrame()
+    if nuts is not None or not quick:
         tell("NUTS")
-        nuts = fit_nuts(density, seed=seed)
+        sensitivity = _sensitivity(
+            keep("power-scaling", lambda: _power_scaling(nuts or fit_nuts(density, seed=seed))),
+            best.estimates.index,
+        )
     tau = widths * float(np.median(sd))
     regular = constrained["regular"] & unconstrained["regular"]
     held_out = constrained["elpd_loo"] + constrained["elpd_kfold"]
@@ -255,13 +289,13 @@ def penalties(
             "tau": tau,
             "lambda": 1 / tau**2,
             "lambda_rss": constrained["noise"] ** 2 / tau**2,
-            "lambda_mean": constrained["noise"] ** 2 / tau**2 / max(rows, 1),
+            "lambda_mean": constrained["noise"] ** 2 / tau**2 / max(density.num_observations, 1),
             "effective_parameters": constrained["effective"],
             "nonzero": sparse["nonzero"],
             "log_evidence": unconstrained["log_evidence"],
             "elpd_loo": constrained["elpd_loo"],
             "elpd_kfold": constrained["elpd_kfold"],
-            "reason": _reasons(regular, sparse["nonzero"], held_out, rows),
+            "reason": _reasons(regular, sparse["nonzero"], held_out, averages["pareto_k"], units),
         },
         index=pd.Index(widths, name="width"),
     )
@@ -279,72 +313,73 @@ def penalties(
         stopping_path=pd.DataFrame(
             stopped, index=stopping.index, columns=[density.z_labels[i] for i in places]
         ),
-        sensitivity=_sensitivity(nuts),
+        sensitivity=sensitivity,
         picks=pd.Series(
             {k: table[k].idxmax() if table[k].notna().any() else np.nan for k in SCORES},
             name="width",
         ),
+        means=pd.DataFrame(averages["means"], index=table.index, columns=terms),
+        unit=units.kind,
     )
 
 
 def _reasons(
-    regular: np.ndarray, nonzero: np.ndarray, held_out: np.ndarray, rows: int
+    regular: np.ndarray, nonzero: np.ndarray, held_out: np.ndarray, k: np.ndarray, units: Units
 ) -> list[str]:
     """Why a width lacks a number."""
     found = []
-    for k in range(len(regular)):
-        said = [] if regular[k] else ["no regular mode"]
-        said += [] if np.isfinite(nonzero[k]) else ["lasso did not converge"]
-        if regular[k] and rows and not np.isfinite(held_out[k]):
-            said.append("rows left out leave no regular mode")
-        found.append("; ".join(said) if rows else "; ".join([*said, "no rows to leave out"]))
+    for i in range(len(regular)):
+        said = [] if regular[i] else ["no regular mode"]
+        said += [] if np.isfinite(nonzero[i]) else ["lasso did not converge"]
+        if regular[i] and not k[i] < PARETO:
+            said.append(f"no posterior mean: Pareto k {k[i]:.2g} (limit {PARETO:g})")
+        if regular[i] and not units.reason and not np.isfinite(held_out[i]):
+            said.append(f"{units.kind} left out leave no regular mode")
+        found.append("; ".join([*said, units.reason] if units.reason else said))
     return found
 
 
 def _lasso_path(
-    density: Density, sites: tuple[str, ...], places: np.ndarray, centre: np.ndarray,
-    sd: np.ndarray, widths: np.ndarray, start: np.ndarray,
+    programs: Programs, places: np.ndarray, centre: np.ndarray, sd: np.ndarray, widths: np.ndarray,
+    start: np.ndarray,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Modes under Laplace priors of the same sd, from the widest on; terms and how many differ."""
-
-    def smooth(z: jax.Array, arrays: Any) -> jax.Array:
-        found = density.evaluate(z, arrays).log_probs
-        return -sum((jnp.sum(v) for n, v in found.items() if n not in sites), start=jnp.zeros(()))
-
-    def derivatives(z: jax.Array, arrays: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        def gradient(z: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            value, g = jax.value_and_grad(smooth)(z, arrays)
-            return g, (value, g)
-
-        hessian, (value, g) = density.jacobian(gradient, has_aux=True)(z)
-        return value, g, hessian
-
-    program = jax.jit(derivatives)
-    terms = jax.jit(lambda z, arrays: term_vector(density, z, arrays))
-    middle, penalty = np.zeros(density.size), np.zeros(density.size)
-    middle[places] = centre
+    density, objective = programs.units.density, programs.units.objective
+    free = objective.free
+    at = np.searchsorted(free, places)
+    away = np.zeros(free.size)
+    away[at] = NUDGE * sd
+    start = start[free]
+    middle, penalty = np.zeros(free.size), np.zeros(free.size)
+    middle[at] = centre
     fits: list[LassoFit] = []
     for width in widths[::-1]:
-        penalty[places] = np.sqrt(2) / (width * sd)
-        fits.append(lasso(lambda z: program(z, density.arrays), start, penalty, middle))
+        penalty[at] = np.sqrt(2) / (width * sd)
+        fits.append(lasso(lambda theta: programs.flat(theta + away), start, penalty, middle))
         start = fits[-1].x if fits[-1].converged else start
     fits.reverse()
     converged = np.array([f.converged for f in fits])
-    values = np.stack([np.asarray(terms(f.x, density.arrays)) for f in fits])
-    kept = np.array([np.sum(f.x[places] != centre) for f in fits], dtype=float)
+    values = np.stack([programs.report(f.x, density.arrays)["terms"] for f in fits])
+    kept = np.array([np.sum(f.x[at] != centre) for f in fits], dtype=float)
     return {
         "terms": np.where(converged[:, None], values, np.nan),
         "nonzero": np.where(converged, kept, np.nan),
     }
 
 
-def _sensitivity(nuts: DrawsFit | None) -> pd.DataFrame:
-    """Power-scaling sensitivity of the terms; empty without what it is made of."""
-    if nuts is None or not {"log_likelihood", "log_prior"} <= set(nuts.datatree.children):
-        return pd.DataFrame()
+def _power_scaling(nuts: DrawsFit) -> Part:
+    """Power-scaling sensitivity of each term; empty without what it is made of."""
+    if not {"log_likelihood", "log_prior"} <= set(nuts.datatree.children):
+        return {column: np.zeros(0, dtype=kind) for column, kind in _SENSITIVITY.items()}
     from workbench import az
 
     tree = az.from_dict({"posterior": {"term": nuts.estimand_draws}})
     for part in ("log_prior", "log_likelihood"):
         tree[part] = nuts.datatree[part]
-    return az.psense_summary(tree).set_axis(nuts.estimands.index)
+    table = az.psense_summary(tree)
+    return {column: np.array(table[column], dtype=kind) for column, kind in _SENSITIVITY.items()}
+
+
+def _sensitivity(part: Part, terms: pd.Index) -> pd.DataFrame:
+    """And back to a table."""
+    return pd.DataFrame(part, index=terms) if part["prior"].size else pd.DataFrame()

@@ -34,6 +34,7 @@ from workbench.fit.terms import term_vector
 from workbench.model import Density
 from workbench.model.marginal import Marginal
 from workbench.model.simulation import with_observations, without_observations
+from workbench.study.units import log_joint, units_of
 
 Kind = Literal["cases", "parametric"]
 _ELEMENTS = 2**19  # numbers held at once for each row of a batch of replicates
@@ -98,20 +99,10 @@ def num_cases(density: Density) -> int:
             f"model '{name}' has random effects, so its rows are not independent cases: expected "
             "kind='parametric'"
         )
-    if density.names("factor"):
-        raise FitError(
-            f"model '{name}' holds a numpyro.factor, which has no rows to resample: expected "
-            "kind='parametric'"
-        )
-    point = jnp.zeros(density.size)
-    shapes = jax.eval_shape(density.pointwise_log_likelihood, point, density.arrays)
-    lengths = {n: (x.shape[0] if x.shape else 1) for n, x in shapes.items()}
-    if len(set(lengths.values())) != 1 or min(lengths.values()) < 2:
-        raise FitError(
-            f"the observed sites of model '{name}' expect two or more rows in common to resample; "
-            f"got {', '.join(f'{n}: {v}' for n, v in lengths.items())}"
-        )
-    return next(iter(lengths.values()))
+    units = units_of(density)
+    if units.reason:
+        raise FitError(f"{units.reason}: expected kind='parametric'")
+    return units.num
 
 
 def refit(
@@ -250,7 +241,7 @@ def _parametric(objective: Objective) -> tuple[Make, Replicate]:
     def joint(theta: jax.Array, u: jax.Array, data: Any) -> jax.Array:
         drawn, arrays = data
         here = Objective(density=with_observations(density, drawn), method="MLE")
-        return here.log_joint(theta, u, arrays)
+        return log_joint(here, theta, u, arrays)
 
     if q == 0:
         return make, lambda theta, drawn, arrays: joint(theta, jnp.zeros(0), (drawn, arrays))

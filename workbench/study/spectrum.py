@@ -42,7 +42,14 @@ from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
 from workbench.model import Density, Model, read_density
-from workbench.study.instrument import p_loo, require_regular, subject
+from workbench.study.instrument import (
+    Keep,
+    name_directions,
+    p_loo,
+    require_regular,
+    start_anew,
+    subject,
+)
 
 _DECIDED = 0.9  # share of the curvature
 
@@ -106,6 +113,11 @@ class Spectrum:
             f"Effective number of parameters {self.effective_parameters:.3g}{loo}; condition "
             f"number {self.condition_number:.3g} with units set aside.",
         ]
+        if (self.table["data_share"] > 1 + 1e-6).any():
+            said.append(
+                "Along a direction with a share above 1 the prior curves upwards at the posterior "
+                "mode: it takes information away."
+            )
         if not self.trusted:
             said.append(
                 "Along a direction with a negative share the likelihood curves upwards at the "
@@ -122,6 +134,7 @@ def spectrum(
     quick: bool = False,
     laplace: ModeFit | None = None,
     nuts: DrawsFit | None = None,
+    keep: Keep = start_anew,
     on_stage: Callable[[str], None] | None = None,
 ) -> Spectrum:
     """Compare the curvature of the likelihood with that of the prior, direction by direction.
@@ -138,6 +151,8 @@ def spectrum(
         Without draws, and so without ``p_loo``, unless ``nuts`` is given.
     laplace, nuts : ModeFit, DrawsFit, optional
         Fits of the same model; made when not given and needed.
+    keep : callable, optional
+        Keeps finished parts, see :data:`workbench.study.instrument.Keep`.
     on_stage : callable, optional
         Called with the name of what begins.
 
@@ -168,9 +183,10 @@ def spectrum(
     tell("Laplace")
     mode = laplace if laplace is not None else fit_laplace(density, seed=seed)
     require_regular(mode, density, "spectrum expects a regular posterior mode; that")
-    if nuts is None and not quick:
+    loo = np.nan
+    if nuts is not None or not quick:
         tell("NUTS")
-        nuts = fit_nuts(density, seed=seed, laplace=mode)
+        loo = p_loo(keep, lambda: nuts or fit_nuts(density, seed=seed, laplace=mode))
     likelihood, whole = _curvatures(density, mode.z)
     sd = 1 / np.sqrt(np.abs(np.diag(whole)))
     scaled = whole * np.outer(sd, sd)
@@ -191,7 +207,7 @@ def spectrum(
         {
             "data_share": shares,
             "decided_by": [_decided(s) for s in shares],
-            "combination": [combination(v, labels, unit=1 / inverse) for v in vectors.T],
+            "combination": name_directions(shares, vectors, labels, 1 / inverse),
         },
         index=numbers,
     )
@@ -206,7 +222,7 @@ def spectrum(
             index=pd.Index(labels, name="coordinate"),
         ),
         effective_parameters=float(shares.sum()),
-        p_loo=np.nan if nuts is None else p_loo(nuts),
+        p_loo=loo,
         condition_number=float(own[-1] / own[0]),
     )
 

@@ -29,7 +29,12 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from workbench.fit.objective import Objective
 from workbench.model import Density
+
+# sds: NumPyro's densities of logits have a wrong derivative where a logit is exactly 0 (that of
+# max(x, 0) there), as all are at the centre of the prior
+NUDGE = 1e-12
 
 
 def early_stopping(
@@ -38,6 +43,7 @@ def early_stopping(
     places: np.ndarray,
     centre: np.ndarray,
     sd: np.ndarray,
+    curvature: np.ndarray,
     *,
     steps: np.ndarray,
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -46,14 +52,16 @@ def early_stopping(
     Parameters
     ----------
     density : Density
-        The model at its data, without random effects.
+        The model at its data; random effects are integrated out of the likelihood.
     at : numpy.ndarray
-        Where the other coordinates are held, shape (D,), and where the step is taken from: the
-        inverse of the largest curvature of the log-likelihood there.
+        Where the other coordinates are held, shape (D,).
     places : numpy.ndarray
         Positions of the coordinates that move, shape (P,).
     centre, sd : numpy.ndarray
         Of their prior, shape (P,).
+    curvature : numpy.ndarray
+        Minus the Hessian of the log-likelihood in the moving coordinates there, shape (P, P); the
+        step is the inverse of its largest eigenvalue, in units of the prior's sd.
     steps : numpy.ndarray
         Increasing numbers of steps to stop at, shape (K,).
 
@@ -65,11 +73,11 @@ def early_stopping(
     path : numpy.ndarray
         Coordinates at each, shape (K, P).
     """
-    program, curvature = _programs(density, places)
+    program = _descent(density, places)
     fixed = tuple(jnp.asarray(x) for x in (at, centre, sd))
-    own = np.linalg.eigvalsh(np.asarray(curvature(*fixed, density.arrays)))
+    own = np.linalg.eigvalsh(curvature * np.outer(sd, sd))
     rate = 1 / own[-1]
-    w, path, fits = jnp.zeros(len(places)), [], []
+    w, path, fits = jnp.full(len(places), NUDGE), [], []
     for count in np.diff(steps, prepend=0):
         w, fit = program(w, int(count), rate, *fixed, density.arrays)
         path.append(centre + sd * np.asarray(w))
@@ -89,12 +97,13 @@ def early_stopping(
     return table, np.array(path)
 
 
-def _programs(density: Density, places: np.ndarray) -> tuple[Callable[..., Any], ...]:
-    """Compiled: so many steps of descent; minus the curvature of the log-likelihood in w."""
+def _descent(density: Density, places: np.ndarray) -> Callable[..., Any]:
+    """Compiled: so many steps of descent."""
+    likelihood = Objective(density=density, method="MLE")
 
     def fit(w: jax.Array, at: Any, centre: Any, sd: Any, arrays: Any) -> jax.Array:
         z = at.at[places].set(centre + sd * w)
-        return density.log_terms(z, arrays).log_likelihood
+        return likelihood(z[likelihood.free], arrays)
 
     def descend(w: jax.Array, count: Any, rate: Any, *rest: Any) -> tuple[jax.Array, jax.Array]:
         def step(_: Any, w: jax.Array) -> jax.Array:
@@ -103,8 +112,4 @@ def _programs(density: Density, places: np.ndarray) -> tuple[Callable[..., Any],
         w = jax.lax.fori_loop(0, count, step, w)
         return w, fit(w, *rest)
 
-    def curvature(at: jax.Array, centre: jax.Array, sd: jax.Array, arrays: Any) -> jax.Array:
-        w = (at[places] - centre) / sd
-        return -density.jacobian(jax.grad(fit))(w, at, centre, sd, arrays)
-
-    return jax.jit(descend), jax.jit(curvature)
+    return jax.jit(descend)
