@@ -15,6 +15,7 @@ from numpyro import handlers
 from numpyro.distributions import biject_to, constraints
 from numpyro.infer.util import compute_log_probs
 
+from workbench.model.logits import RightAtZero
 from workbench.model.sites import bare, support_of
 
 Z = Mapping[str, jax.Array]
@@ -92,7 +93,7 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
     (1.0, -1.0, 0.0)
     """
     seeded = handlers.seed(fn, 0)  # only for sites that ask for a key; latents are substituted
-    placed = handlers.substitute(seeded, substitute_fn=partial(_place, z))
+    placed = RightAtZero(handlers.substitute(seeded, substitute_fn=partial(_place, z)))
     log_probs, trace = compute_log_probs(placed, (), dict(kwargs), {}, sum_log_prob=False)
     values, log_jacobian, distributions, observations, scales, supports = {}, {}, {}, {}, {}, {}
     for name, site in trace.items():

@@ -51,7 +51,7 @@ from workbench.study.instrument import Keep, Part, require_regular, start_anew, 
 from workbench.study.lasso import LassoFit, lasso
 from workbench.study.parts import PARETO
 from workbench.study.ridge import Programs, ridge_modes
-from workbench.study.stopping import NUDGE, early_stopping
+from workbench.study.stopping import early_stopping
 from workbench.study.units import Units, units_of
 from workbench.study.widths import can_widen, prior_of
 
@@ -347,15 +347,13 @@ def _lasso_path(
     density, objective = programs.units.density, programs.units.objective
     free = objective.free
     at = np.searchsorted(free, places)
-    away = np.zeros(free.size)
-    away[at] = NUDGE * sd
     start = start[free]
     middle, penalty = np.zeros(free.size), np.zeros(free.size)
     middle[at] = centre
     fits: list[LassoFit] = []
     for width in widths[::-1]:
         penalty[at] = np.sqrt(2) / (width * sd)
-        fits.append(lasso(lambda theta: programs.flat(theta + away), start, penalty, middle))
+        fits.append(lasso(programs.flat, start, penalty, middle))
         start = fits[-1].x if fits[-1].converged else start
     fits.reverse()
     converged = np.array([f.converged for f in fits])

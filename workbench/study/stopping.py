@@ -32,10 +32,6 @@ import pandas as pd
 from workbench.fit.objective import Objective
 from workbench.model import Density
 
-# sds: NumPyro's densities of logits have a wrong derivative where a logit is exactly 0 (that of
-# max(x, 0) there), as all are at the centre of the prior
-NUDGE = 1e-12
-
 
 def early_stopping(
     density: Density,
@@ -77,7 +73,7 @@ def early_stopping(
     fixed = tuple(jnp.asarray(x) for x in (at, centre, sd))
     own = np.linalg.eigvalsh(curvature * np.outer(sd, sd))
     rate = 1 / own[-1]
-    w, path, fits = jnp.full(len(places), NUDGE), [], []
+    w, path, fits = jnp.zeros(len(places)), [], []
     for count in np.diff(steps, prepend=0):
         w, fit = program(w, int(count), rate, *fixed, density.arrays)
         path.append(centre + sd * np.asarray(w))
