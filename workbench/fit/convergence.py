@@ -21,6 +21,8 @@ localization: an improved R-hat", Bayesian Analysis 16:667-718, doi:10.1214/20-B
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -30,6 +32,7 @@ from scipy.special import ndtri
 DIAGNOSTICS = ("mcse_mean", "mcse_sd", "ess_bulk", "ess_tail", "r_hat")
 _NUMBERS = 1_000_000  # draws looked at together: bounded memory
 _TAILS = (0.05, 0.95)
+_THREADS, _FEW = 4, 8  # terms that are not worth a thread
 
 
 def diagnose(draws: np.ndarray) -> dict[str, np.ndarray]:
@@ -60,11 +63,14 @@ def diagnose(draws: np.ndarray) -> dict[str, np.ndarray]:
     if draws.shape[1] < 4 or not num_terms:
         return found
     told = np.flatnonzero(np.isfinite(flat).all(axis=1) & (np.ptp(flat, axis=1) > 0))
-    size = max(_NUMBERS // flat.shape[1], 1)
-    for start in range(0, len(told), size):
-        at = told[start : start + size]
-        for name, values in _diagnose(terms[at]).items():
-            found[name][at] = values
+    threads = min(os.cpu_count() or 1, _THREADS)
+    size = min(max(_NUMBERS // flat.shape[1], 1), max(-(-len(told) // threads), _FEW))
+    parts = [told[start : start + size] for start in range(0, len(told), size)]
+    # sorting and Fourier transforms release Python's lock
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for at, made in zip(parts, pool.map(lambda at: _diagnose(terms[at]), parts), strict=True):
+            for name, values in made.items():
+                found[name][at] = values
     return found
 
 

@@ -17,8 +17,7 @@ as a trajectory can. In whitened coordinates trajectories are therefore bounded 
 the criterion of the U-turn, which looks at the ends of a tree that doubles, can miss the turn of
 orbits that all have one period, and follow them many times round. With a step near
 :math:`1.8 D^{-1/4}` (the rate is that of Beskos et al.; the factor was measured at an acceptance of
-0.65) the bound on the doublings is the least d whose :math:`2^d - 1` steps span 2, and one more
-where the approximation is less exact (a Pareto k above 0.5), since the steps are shorter there.
+0.65) the bound on the doublings is the least d whose :math:`2^d - 1` steps span 2.
 
 References
 ----------
@@ -49,7 +48,7 @@ GATE = 0.7  # Pareto k below which a normal approximation is a safe guide
 _BELOW = 20.0  # nats below the best mode, as far as mass is looked for
 _SHARE = 1e-3  # of the mass: less is not seen in the draws
 _APART = 1.0  # standard errors between two places
-_STEP, _SPAN, _EXACT = 1.8, 2.0, 0.5  # see above
+_STEP, _SPAN = 1.8, 2.0  # see above
 _CLIFF = 10.0  # nats for each coordinate, and for ten more
 
 
@@ -100,7 +99,7 @@ class Coordinates:
         [2, 2, 3, 4]
         """
         steps = _SPAN / (_STEP * self.centre.size**-0.25)
-        return max(int(np.ceil(np.log2(steps + 1.0))), 2) + int(self.pareto_k > _EXACT)
+        return max(int(np.ceil(np.log2(steps + 1.0))), 2)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The coordinates as arrays by name."""
