@@ -34,7 +34,7 @@ from workbench.fit.terms import term_vector
 from workbench.model import Density
 from workbench.model.marginal import Marginal
 from workbench.model.simulation import with_observations, without_observations
-from workbench.study.units import log_joint, units_of
+from workbench.study.units import units_of
 
 Kind = Literal["cases", "parametric"]
 _ELEMENTS = 2**19  # numbers held at once for each row of a batch of replicates
@@ -241,7 +241,7 @@ def _parametric(objective: Objective) -> tuple[Make, Replicate]:
     def joint(theta: jax.Array, u: jax.Array, data: Any) -> jax.Array:
         drawn, arrays = data
         here = Objective(density=with_observations(density, drawn), method="MLE")
-        return log_joint(here, theta, u, arrays)
+        return here.log_joint(theta, u, arrays)
 
     if q == 0:
         return make, lambda theta, drawn, arrays: joint(theta, jnp.zeros(0), (drawn, arrays))

@@ -93,7 +93,7 @@ class Units:
     def _marginal(self) -> Marginal:
         """Integrates the effects out, at any observations."""
         return Marginal(
-            log_joint=lambda theta, u, data: log_joint(self._observing(data[1]), theta, u, data[0]),
+            log_joint=lambda theta, u, data: self._observing(data[1]).log_joint(theta, u, data[0]),
             num_effects=self.objective.effects.size,
             blocks=self.objective.groups.blocks,
         )
@@ -112,19 +112,6 @@ class Units:
         size = (marginal.blocks < marginal.num_effects).sum(axis=1)
         volume = 0.5 * np.log(2 * np.pi) * size - half_log_det
         return inside.at[: len(size)].add(volume)
-
-
-def log_joint(objective: Objective, theta: jax.Array, u: jax.Array, arrays: Any) -> jax.Array:
-    """Log-likelihood and log density of the effects in z, nats.
-
-    As :meth:`Objective.log_joint` of an ``MLE``, but traced here, so that the observations may be
-    traced values too.
-    """
-    density = objective.density
-    found = density.evaluate(objective.place(theta, u), arrays)
-    terms = density.sum_by_role(found.log_probs)
-    jacobian = (found.log_jacobian[n] for n in density.names("random effect"))
-    return terms.log_likelihood + terms.log_random_effects + sum(jacobian, start=jnp.zeros(()))
 
 
 def log_prior(
