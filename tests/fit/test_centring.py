@@ -1,5 +1,7 @@
 """Amounts of centring: learnt from the data, applied in the sampler's coordinates alone."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,6 +90,17 @@ def test_amounts_follow_the_information_of_each_group(centred):
     assert low.mean() < middle.mean() < high.mean()
     assert low.max() < 0.5
     assert high.min() > 0.9
+
+
+def test_amounts_are_not_learnt_where_the_starts_part(monkeypatch):
+    # another seed would end elsewhere, and learn other amounts
+    def parted(density, *, seed):
+        fit = wb.fit_laplace(density, seed=seed)
+        apart = fit.log_objective - 10.0 * np.arange(len(fit.starts.z))
+        return replace(fit, starts=replace(fit.starts, log_objective=apart))
+
+    monkeypatch.setattr("workbench.fit.centring.fit_laplace", parted)
+    assert centre_effects(read_density(counts, COUNTS)) is None
 
 
 def test_what_has_no_centred_effects_is_left_as_written():

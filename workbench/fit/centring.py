@@ -48,6 +48,7 @@ from workbench.model.provenance import reach
 from workbench.model.sites import bare, transform_of
 
 _FAMILIES = ("Normal", "StudentT")
+_LEVEL, _AGREE = 0.1, 0.5  # nats from the mode, and the share of the starts that end there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,8 @@ def centre_effects(density: Density, *, seed: int = 0) -> Centred | None:
     -------
     Centred or None
         ``None`` where no site has a location and a scale that depend on others, or where the
-        amounts cannot be learnt because the marginal posterior has no mode.
+        amounts cannot be learnt: the marginal posterior has no mode, or fewer than half of the
+        starts end at it, and another seed would learn other amounts.
 
     Examples
     --------
@@ -204,6 +206,9 @@ def _learn(density: Density, sites: tuple[str, ...], seed: int) -> dict[str, np.
     model = replace(as_model(density.model), random_effects=sites, estimands=None)
     hierarchy = read_density(model, density.data)
     fit = fit_laplace(hierarchy, seed=seed)
+    level = fit.starts.log_objective > fit.log_objective - _LEVEL
+    if not fit.status.ok or np.mean(level) < _AGREE:
+        return None
     objective = Objective(density=hierarchy, method="Laplace")
     theta, u = jnp.asarray(fit.z[objective.free]), jnp.asarray(fit.z[objective.effects])
     blocks = objective.marginal.blocks
