@@ -231,7 +231,7 @@ class Arguments:
     def keys_holding(self, value: np.ndarray) -> tuple[str, ...]:
         """The keyword arguments that hold an array equal to ``value`` (nan equals nan)."""
         slots = [x for x in self._leaves if isinstance(x, _Slot)]
-        return tuple(x.key for x in slots if _same(x.value, value))
+        return tuple(x.key for x in slots if same_arrays(x.value, value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +252,7 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray | jax.Array) and leaf.dtype.kind in "biufc"
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
+def same_arrays(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays have one shape and equal values (nan equals nan)."""
     floats = a.dtype.kind == b.dtype.kind == "f"
     return a.shape == b.shape and np.array_equal(a, b, equal_nan=floats)

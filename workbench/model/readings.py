@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.data import Dataset
+from workbench.model.binding import same_arrays
 
 if TYPE_CHECKING:
     from workbench.model.density import Density
@@ -85,6 +86,5 @@ def _same(a: Any, b: Any) -> bool:
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
-        floats = a.dtype.kind == b.dtype.kind == "f"
-        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=floats)
+        return a.dtype == b.dtype and same_arrays(a, b)
     return isinstance(a, _PLAIN) and a == b
