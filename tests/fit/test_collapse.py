@@ -1,5 +1,6 @@
 """Normal sites integrated out: the same posterior, in fewer dimensions."""
 
+import re
 from dataclasses import replace
 
 import jax
@@ -16,7 +17,9 @@ from models import eight_schools, linear, logistic, varying_intercepts
 from workbench.errors import FitError
 from workbench.fit.collapse import collapse_normal
 from workbench.fit.hierarchy import change_of_effects
+from workbench.fit.kernel import chain_programs
 from workbench.fit.objective import Objective
+from workbench.fit.prepared import prepare_data
 from workbench.model import as_model, read_density
 
 
@@ -48,6 +51,14 @@ CASES = {
     "intercept and slope": lambda: formula("y ~ x + (x|g)"),
     "crossed, weighted": lambda: formula("y ~ x + (1|g) + (1|h)", weights="w"),
 }
+
+
+@pytest.mark.parametrize("name", ["eight schools", "intercept and slope", "crossed, weighted"])
+def test_nothing_keeps_a_trajectory_from_being_one_compiled_function(name):
+    target = collapse_normal(CASES[name]()).target
+    assert prepare_data(target, np.zeros(target.size)) is None
+    advance = chain_programs(target, 10, False, 0).advance.as_text()
+    assert not re.findall(r" (?:custom-call|scatter|sort)\(|kind=kCustom", advance)
 
 
 @pytest.mark.parametrize("name", CASES)

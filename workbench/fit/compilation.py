@@ -19,6 +19,11 @@ import jax
 
 _KEPT = 16  # programs of one kind: an executable takes megabytes
 
+# XLA on the CPU makes one function of a loop over little memory only where no operation in it is
+# handed to a library, as products of matrices are by default. (Other calls out of a loop are
+# LAPACK's, scatters and sorts: a density that is to be sampled fast does without them.)
+WHOLE_LOOPS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
 
 class HasTwin(Protocol):
     """What programs are made for: a density, or an objective."""

@@ -11,6 +11,12 @@ window in which the mass matrix is learnt, whether it ends that window, and whet
 last. So the kernel is made with the shortest schedule that has one window of each kind, and every
 step is told which step of *that* schedule it stands for: :func:`adaptation_clock`.
 
+After the warm-up a draw of a single coordinate is the last of four transitions. On a line a
+trajectory cannot leave its level of energy but by the next momentum, so that the levels, and with
+them the tails, are explored slowly (Betancourt 2017, section 4.2), while a transition costs
+microseconds: of 4,000 draws of one skewed coordinate the tail ESS was 1,000 after one transition
+each, 3,000 after four.
+
 References
 ----------
 Hoffman and Gelman (2014), "The No-U-Turn Sampler", JMLR 15:1593-1623;
@@ -30,18 +36,23 @@ import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.hmc_util import build_adaptation_schedule
 
-from workbench.fit.compilation import compiled
+from workbench.fit.compilation import WHOLE_LOOPS, compiled
 from workbench.fit.prepared import blank_preparation, log_joint_program
 from workbench.model import Density
 from workbench.model.arrow import Arrow
 
 CHUNK = 100  # steps advanced by one call
+_OF_ONE_COORDINATE = 4  # transitions for each draw
 STATISTICS = (
     "lp", "energy", "n_steps", "tree_depth", "acceptance_rate", "diverging", "step_size",
 )  # fmt: skip
 _SHORT = 150  # steps of the schedule the kernel is made with
 _START, _MIDDLE, _END = (tuple(window) for window in build_adaptation_schedule(_SHORT))
 AFTER_WARMUP = (_SHORT, 3)
+_TOGETHER: Mapping[str, Callable[..., jax.Array]] = {  # of the transitions of one draw
+    "n_steps": jnp.add, "tree_depth": jnp.maximum, "acceptance_rate": jnp.add,
+    "diverging": jnp.logical_or,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,18 +188,33 @@ def chain_programs(
         # setting the kernel up anew binds this trace's target; its state is not used
         _, sample = kernel(state.rng_key, state.z, fixed)
 
-        def body(i: jax.Array, carry: Any) -> Any:
-            state, block = carry
+        def transition(i: jax.Array, state: Any) -> tuple[Any, dict[str, jax.Array]]:
             adapting = state.adapt_state._replace(window_idx=clock[i, 1])
             state = sample(state._replace(i=clock[i, 0], adapt_state=adapting), (fixed,), {})
-            now: Mapping[str, jax.Array] = {
-                "x": state.z,
-                "lp": -state.potential_energy,
-                "energy": state.energy,
+            return state, {
                 "n_steps": state.num_steps,
                 "tree_depth": jnp.ceil(jnp.log2(state.num_steps + 1.0)).astype(int),
                 "acceptance_rate": state.accept_prob,
                 "diverging": state.diverging,
+            }
+
+        def again(i: jax.Array, carry: Any) -> tuple[Any, dict[str, jax.Array]]:
+            state, so_far = carry
+            state, made = transition(i, state)
+            return state, {k: combine(so_far[k], made[k]) for k, combine in _TOGETHER.items()}
+
+        def body(i: jax.Array, carry: Any) -> Any:
+            state, block = carry
+            state, made = transition(i, state)
+            if density.size == 1:
+                more = jnp.where(clock[i, 1] == AFTER_WARMUP[1], _OF_ONE_COORDINATE - 1, 0)
+                state, made = jax.lax.fori_loop(0, more, lambda _, x: again(i, x), (state, made))
+                made["acceptance_rate"] /= 1.0 + more
+            now: Mapping[str, jax.Array] = {
+                **made,
+                "x": state.z,
+                "lp": -state.potential_energy,
+                "energy": state.energy,
                 "step_size": state.adapt_state.step_size,
             }
             return state, {k: block[k].at[i].set(v) for k, v in now.items()}
@@ -220,5 +246,5 @@ def chain_programs(
     steps, clock = (jax.ShapeDtypeStruct(s, jnp.result_type(int)) for s in ((), (CHUNK, 2)))
     return ChainPrograms(
         begin=jax.jit(begin).lower(*first, fixed).compile(),
-        advance=jax.jit(advance).lower(state, clock, steps, fixed).compile(),
+        advance=jax.jit(advance).lower(state, clock, steps, fixed).compile(WHOLE_LOOPS),
     )

@@ -26,10 +26,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.linalg import solve_triangular
 
 from workbench.model.grouping import groups_of_sightings, kinds_of_shape, sightings
-from workbench.model.marginal import cholesky, gather, scatter
+from workbench.model.marginal import gather
+from workbench.model.places import take
+from workbench.model.triangular import cholesky, half_log_det, solve_lower
 
 
 class ArrowMatrix(NamedTuple):
@@ -119,13 +120,12 @@ class Arrow:
         seeds[width + np.arange(self.border.size), self.border] = 1.0
         at = jnp.asarray(seeds)
         columns = jax.vmap(product)(at) if batch is None else lax.map(product, at, batch_size=batch)
-        padded = jnp.concatenate([columns, jnp.zeros((len(columns), 1))], axis=1)
-        found = jnp.moveaxis(padded[:, self.blocks], 0, -1)  # (G, b, b + P)
+        found = jnp.moveaxis(gather(columns, self.blocks), 0, -1)  # (G, b, b + P)
         both = present[:, :, None] & present[:, None, :]
         return ArrowMatrix(
             jnp.where(both, found[..., :width], jnp.eye(width)),
             jnp.where(present[:, :, None], found[..., width:], 0.0),
-            columns[width:, self.border],
+            take(columns[width:], self.border),
         )
 
     def factor(self, matrix: ArrowMatrix) -> ArrowFactor:
@@ -133,40 +133,40 @@ class Arrow:
         L = cholesky(matrix.diagonal)
         if not self.border.size:
             return ArrowFactor(L, matrix.edge, matrix.corner)
-        W = _solve(L, matrix.edge)
-        return ArrowFactor(L, W, jnp.linalg.cholesky(matrix.corner - jnp.einsum("gbp,gbq", W, W)))
+        W = solve_lower(L, matrix.edge)
+        return ArrowFactor(L, W, cholesky(matrix.corner - jnp.einsum("gbp,gbq", W, W)))
 
     def half_log_det(self, factor: ArrowFactor) -> jax.Array:
         """Half the log determinant of the matrix (scalar)."""
-        ends = factor.diagonal, factor.corner
-        return sum(
-            (jnp.sum(jnp.log(jnp.diagonal(L, axis1=-2, axis2=-1))) for L in ends),
-            start=jnp.zeros(()),
-        )
+        return jnp.sum(half_log_det(factor.diagonal)) + half_log_det(factor.corner)
 
     def split(self, v: jax.Array) -> tuple[jax.Array, jax.Array]:
         """A vector, shape (q,), as its parts (G, b), zero where padded, and (P,)."""
-        return gather(v, self.blocks), v[self.border]
+        return gather(v, self.blocks), take(v, self.border)
 
     def join(self, parts: jax.Array, border: jax.Array) -> jax.Array:
         """Inverse of :meth:`split`."""
-        local = scatter(parts, self.blocks, self.size) if self.blocks.size else jnp.zeros(self.size)
-        return local.at[self.border].set(border) if self.border.size else local
+        where = np.zeros(self.size, dtype=int)
+        where[self.blocks[self.blocks < self.size]] = np.flatnonzero(self.blocks < self.size)
+        where[self.border] = self.blocks.size + np.arange(self.border.size)
+        return take(jnp.concatenate([parts.reshape(-1), border]), where)
 
     def forward(self, factor: ArrowFactor, v: jax.Array) -> tuple[jax.Array, jax.Array]:
         r"""Parts of :math:`L^{-1} v`."""
         parts, border = self.split(v)
-        parts = _solve(factor.diagonal, parts[..., None])[..., 0]
+        parts = solve_lower(factor.diagonal, parts[..., None])[..., 0]
         if self.border.size:
-            border = _solve(factor.corner, border - jnp.einsum("gbp,gb->p", factor.edge, parts))
+            border = border - jnp.einsum("gbp,gb->p", factor.edge, parts)
+            border = solve_lower(factor.corner, border[:, None])[:, 0]
         return parts, border
 
     def backward(self, factor: ArrowFactor, parts: jax.Array, border: jax.Array) -> jax.Array:
         r""":math:`L^{-\top}` times a vector given by its parts, shape (q,)."""
         if self.border.size:
-            border = _solve(factor.corner, border, trans=True)
+            border = solve_lower(factor.corner, border[:, None], transposed=True)[:, 0]
             parts = parts - jnp.einsum("gbp,p->gb", factor.edge, border)
-        return self.join(_solve(factor.diagonal, parts[..., None], trans=True)[..., 0], border)
+        parts = solve_lower(factor.diagonal, parts[..., None], transposed=True)[..., 0]
+        return self.join(parts, border)
 
     def solve(self, factor: ArrowFactor, v: jax.Array) -> jax.Array:
         """Solve H x = v."""
@@ -179,13 +179,6 @@ class Arrow:
         if not self.border.size:
             return inner
         return inner + w @ (2 * jnp.einsum("gbp,gb->p", matrix.edge, a) + matrix.corner @ w)
-
-
-def _solve(L: jax.Array, b: jax.Array, *, trans: bool = False) -> jax.Array:
-    """Solve with lower triangles, or their transposes; blocks of one are divided by."""
-    if L.shape[-1] == 1:
-        return b / (L if b.ndim == L.ndim else L[..., 0])
-    return solve_triangular(L, b, lower=True, trans=int(trans))
 
 
 def find_arrow(

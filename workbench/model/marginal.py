@@ -37,6 +37,8 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from workbench.errors import ModelError
+from workbench.model.places import take
+from workbench.model.triangular import cholesky, half_log_det, solve_lower
 
 LogJoint = Callable[[jax.Array, jax.Array, Any], jax.Array]
 _MAX_STEPS = 100
@@ -129,15 +131,15 @@ class Marginal:
         def log_marginal(theta: jax.Array, data: Any) -> jax.Array:
             u = self.mode(theta, data)
             factor = cholesky(self.information(theta, u, data))
-            half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)))
             half_log_2pi = 0.5 * self.num_effects * jnp.log(2 * jnp.pi)
-            return self.joint(theta, u, data) + half_log_2pi - half_log_det
+            return self.joint(theta, u, data) + half_log_2pi - jnp.sum(half_log_det(factor))
 
         return jax.jit(log_marginal)
 
     def _solve(self, factor: jax.Array, g: jax.Array) -> jax.Array:
         """Solve H x = g by blocks, from the Cholesky factors of the blocks."""
-        parts = jax.scipy.linalg.cho_solve((factor, True), gather(g, self.blocks)[..., None])
+        parts = solve_lower(factor, gather(g, self.blocks)[..., None])
+        parts = solve_lower(factor, parts, transposed=True)
         return scatter(parts[..., 0], self.blocks, self.num_effects)
 
     def _newton(self, theta: jax.Array, data: Any) -> jax.Array:
@@ -181,11 +183,6 @@ class Marginal:
         return lax.while_loop(unfinished, step, state)[0]
 
 
-def cholesky(h: jax.Array) -> jax.Array:
-    """Lower Cholesky factors of the blocks, shape (G, b, b); ``nan`` where there is none."""
-    return jnp.sqrt(h) if h.shape[-1] == 1 else jnp.linalg.cholesky(h)
-
-
 def block_hessian(
     linear: Callable[[jax.Array], jax.Array], blocks: np.ndarray, q: int
 ) -> jax.Array:
@@ -198,19 +195,22 @@ def block_hessian(
     for k in range(blocks.shape[1]):
         seeds[k, blocks[present[:, k], k]] = 1.0
     columns = jax.vmap(linear)(jnp.asarray(seeds))  # (b, q)
-    padded = jnp.concatenate([columns, jnp.zeros((len(columns), 1))], axis=1)
-    found = jnp.moveaxis(padded[:, blocks], 0, -1)  # (G, b, b)
+    found = jnp.moveaxis(gather(columns, blocks), 0, -1)  # (G, b, b)
     both = present[:, :, None] & present[:, None, :]
     return jnp.where(both, found, jnp.eye(blocks.shape[1]))
 
 
 def gather(u: jax.Array, blocks: np.ndarray) -> jax.Array:
-    """Entries of u by block, shape (G, b), zero where padded."""
-    return jnp.concatenate([u, jnp.zeros(1)])[blocks]
+    """Entries of u, shape (..., q), by block, shape (..., G, b), zero where padded."""
+    if not blocks.size:
+        return jnp.zeros((*u.shape[:-1], *blocks.shape))
+    if (blocks == u.shape[-1]).any():
+        u = jnp.concatenate([u, jnp.zeros((*u.shape[:-1], 1))], axis=-1)
+    return jnp.stack([take(u, places) for places in blocks.T], axis=-1)
 
 
 def scatter(parts: jax.Array, blocks: np.ndarray, q: int) -> jax.Array:
     """Inverse of :func:`gather`, shape (q,)."""
     where = np.zeros(q, dtype=int)
     where[blocks[blocks < q]] = np.flatnonzero(blocks < q)
-    return parts.reshape(-1)[where]
+    return take(parts.reshape(-1), where)

@@ -24,8 +24,9 @@ import numpy as np
 from workbench.fit.objective import Objective
 from workbench.model import Density
 from workbench.model.evaluation import elements
-from workbench.model.marginal import Marginal, cholesky
+from workbench.model.marginal import Marginal
 from workbench.model.simulation import with_observations
+from workbench.model.triangular import cholesky, half_log_det
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,9 +109,8 @@ class Units:
         terms = self._observing(drawn).terms(theta, u, arrays)[known]
         inside = jax.ops.segment_sum(terms, self.of_term[known], num_segments=self.num)
         factor = cholesky(marginal.information(theta, u, data))
-        half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)
         size = (marginal.blocks < marginal.num_effects).sum(axis=1)
-        volume = 0.5 * np.log(2 * np.pi) * size - half_log_det
+        volume = 0.5 * np.log(2 * np.pi) * size - half_log_det(factor)
         return inside.at[: len(size)].add(volume)
 
 
