@@ -30,9 +30,9 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtri
 
 DIAGNOSTICS = ("mcse_mean", "mcse_sd", "ess_bulk", "ess_tail", "r_hat")
-_NUMBERS = 1_000_000  # draws looked at together: bounded memory
+_NUMBERS = 32_000  # draws looked at together: what is made of them stays in the cache
 _TAILS = (0.05, 0.95)
-_THREADS, _FEW = 4, 8  # terms that are not worth a thread
+_THREADS = 4
 
 
 def diagnose(draws: np.ndarray) -> dict[str, np.ndarray]:
@@ -63,11 +63,10 @@ def diagnose(draws: np.ndarray) -> dict[str, np.ndarray]:
     if draws.shape[1] < 4 or not num_terms:
         return found
     told = np.flatnonzero(np.isfinite(flat).all(axis=1) & (np.ptp(flat, axis=1) > 0))
-    threads = min(os.cpu_count() or 1, _THREADS)
-    size = min(max(_NUMBERS // flat.shape[1], 1), max(-(-len(told) // threads), _FEW))
+    size = max(_NUMBERS // flat.shape[1], 1)
     parts = [told[start : start + size] for start in range(0, len(told), size)]
     # sorting and Fourier transforms release Python's lock
-    with ThreadPoolExecutor(max_workers=threads) as pool:
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, _THREADS)) as pool:
         for at, made in zip(parts, pool.map(lambda at: _diagnose(terms[at]), parts), strict=True):
             for name, values in made.items():
                 found[name][at] = values
@@ -157,7 +156,8 @@ def _ess(chains: np.ndarray) -> np.ndarray:
     padded = np.zeros((*chains.shape[:-1], length))
     np.subtract(chains, means[..., None], out=padded[..., :num])
     spectrum = rfft(padded, axis=-1)
-    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=-2)
+    squares = np.square(spectrum.view(float), out=spectrum.view(float))
+    power = squares.mean(axis=-2).reshape(*spectrum.shape[:-2], -1, 2).sum(axis=-1)
     autocovariance = irfft(power, n=length, axis=-1)[..., :num] / num
     within = autocovariance[..., 0] * num / (num - 1.0)
     variance = within * (num - 1.0) / num
