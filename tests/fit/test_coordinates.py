@@ -17,11 +17,12 @@ from models.linear import MODEL as LINEAR
 from models.mlp_regression import MODEL as NETWORK
 from models.poisson import MODEL as POISSON
 from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_starts_of_chains
+from workbench.fit.guide import find_guide
 
 
 def gate(model: Any, data: Any = None) -> Coordinates:
     density = wb.read_density(model, data)
-    return choose_coordinates(density, wb.fit_laplace(density))
+    return choose_coordinates(density, find_guide(density, seed=0))
 
 
 def funnel() -> None:
@@ -71,7 +72,7 @@ def test_a_regression_is_whitened() -> None:
 
 def test_two_modes_are_kept_out_and_started_from_both() -> None:
     density = wb.read_density(two_modes)
-    found = choose_coordinates(density, wb.fit_laplace(density))
+    found = choose_coordinates(density, find_guide(density, seed=0))
     assert not found.whitened
     assert "the starts found 2 modes" in found.verdict
     starts = draw_starts_of_chains(density, found, jax.random.key(2), 4)
@@ -132,7 +133,7 @@ def cliff() -> None:
 
 def test_no_chain_starts_below_a_cliff() -> None:
     density = wb.read_density(cliff)
-    found = choose_coordinates(density, wb.fit_laplace(density))
+    found = choose_coordinates(density, find_guide(density, seed=0))
     starts = draw_starts_of_chains(density, found, jax.random.key(0), 16)
     z = found.centre + (starts * found.scale if found.scale.ndim == 1 else starts @ found.scale.T)
     assert (z[:, 0] <= 1.0).all()

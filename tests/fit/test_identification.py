@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jax.numpy as jnp
@@ -83,13 +84,14 @@ def test_two_variances_with_one_row_per_group_are_one() -> None:
     assert slope == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_unit_too_many_gets_no_standard_error() -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_a_unit_too_many_gets_no_standard_error(seed: int) -> None:
     # one unit made the data: of two, either one has no weight or the two share one place, and
-    # the likelihood is flat to second order there
-    fit = wb.fit_mle(network, {"x": LINE, "y": np.tanh(1.5 * LINE)}, num_starts=6)
+    # the likelihood is flat to second order there, with curvatures of either sign by rounding
+    fit = wb.fit_mle(network, {"x": LINE, "y": np.tanh(1.5 * LINE)}, num_starts=6, seed=seed)
     assert fit.status is Status.NOT_IDENTIFIED
-    assert "v[" in fit.detail
-    assert fit.bse[["v[0]", "v[1]"]].isna().all()
+    assert re.search(r"[vw]\[", fit.detail)
+    assert fit.bse.isna().all()
 
 
 def test_correlation_of_0999_is_not_accused() -> None:

@@ -223,3 +223,18 @@ def test_groups_that_would_be_too_large_are_left_out_and_named(
         assert "400 draws of site 'y' of 40 numbers each" in fit.absent[name]
         assert name not in fit.datatree.children
     assert {"posterior", "log_prior", "prior"} <= set(fit.datatree.children)
+
+
+def test_a_single_coordinate_moves_four_times_for_each_draw() -> None:
+    def count(y: Any = None) -> None:
+        numpyro.sample("y", dist.Poisson(numpyro.sample("x", dist.Exponential(1.0))), obs=y)
+
+    fit = wb.fit_nuts(count, {"y": 0}, seed=1)  # the posterior is exponential, of rate 2
+    steps, rate = (fit.sample_stats[k] for k in ("n_steps", "acceptance_rate"))
+    assert steps.min() >= 4
+    assert ((rate > 0) & (rate <= 1)).all()
+    # a chain of one transition for each draw has a quarter of the draws in its tails
+    assert fit.estimands["ess_tail"]["x"] > 2000
+    x = np.sort(fit.samples["x"].ravel())
+    # Kolmogorov's distance, at 1 in 10,000 of as many independent draws
+    assert np.abs(1 - np.exp(-2 * x) - np.arange(1, 4001) / 4000).max() < 2.23 / np.sqrt(2000)

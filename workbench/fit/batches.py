@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -54,16 +53,22 @@ def in_batches(program: Callable[..., Any], size: int, rows: Any) -> Any:
     return jax.tree_util.tree_map(lambda *x: np.concatenate(x)[:num], *blocks)
 
 
-def random_keys(key: jax.Array, num: int, size: int, stream: int = 0) -> np.ndarray:
-    """Data of a random key for each of ``num`` rows of a stream, made ``size`` at a time."""
-    blocks = [np.asarray(_keys(key, stream, i, size)) for i in range(-(-num // size))]
-    return np.concatenate(blocks)[:num]
+def host_random(key: jax.Array, *stream: int) -> np.random.Generator:
+    """NumPy's generator of a stream of a random key: no program is compiled for a few numbers."""
+    return np.random.default_rng([*np.asarray(jax.random.key_data(key)).tolist(), *stream])
 
 
-@partial(jax.jit, static_argnums=3)
-def _keys(key: jax.Array, stream: int, block: int, size: int) -> jax.Array:
-    own = jax.random.fold_in(jax.random.fold_in(key, stream), block)
-    return jax.random.key_data(jax.random.split(own, size))
+def random_keys(key: jax.Array, num: int, *stream: int) -> np.ndarray:
+    """Data of a random key for each of ``num`` rows of a stream; more rows leave them as they are.
+
+    Examples
+    --------
+    >>> few, more = (random_keys(jax.random.key(0), num) for num in (2, 3))
+    >>> (few == more[:2]).all(), len(np.unique(more))
+    (np.True_, 6)
+    """
+    words = jax.random.key_data(key).shape[-1]
+    return host_random(key, *stream).integers(2**32, size=(num, words), dtype=np.uint32)
 
 
 @compiled

@@ -157,7 +157,7 @@ class Collapsed:
         program, arrays = _expander(self.target), self.target.arrays
         found = []
         for chain, rows in enumerate(z):
-            keys = random_keys(key, len(rows), _BATCH, chain)
+            keys = random_keys(key, len(rows), chain)
             found.append(in_batches(lambda x: program(*x, arrays), _BATCH, (rows, keys)))
         return np.stack(found)
 

@@ -8,6 +8,7 @@ unreadable or unwritable cache costs a warning, never a fit.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ _KEPT = 16  # programs of one kind: an executable takes megabytes
 # XLA on the CPU makes one function of a loop over little memory only where no operation in it is
 # handed to a library, as products of matrices are by default. (Other calls out of a loop are
 # LAPACK's, scatters and sorts: a density that is to be sampled fast does without them.)
-WHOLE_LOOPS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+WHOLE_LOOPS: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 class HasTwin(Protocol):
@@ -104,3 +105,13 @@ def keep_compiled_programs() -> None:
     # every program is worth keeping: the many small ones are most of a first run
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@cache
+def spare_modules() -> None:
+    """Take what is loaded out of the garbage collector's rounds, once, before a first fit.
+
+    Tracing makes many short-lived objects, and so sets off rounds that go through every object of
+    JAX, NumPyro and SciPy: more than a tenth of a second each, for nothing.
+    """
+    gc.freeze()

@@ -36,9 +36,9 @@ import jax
 import numpy as np
 
 from workbench.errors import FitError
-from workbench.fit.batches import batch_size, in_batches, log_densities
+from workbench.fit.batches import batch_size, host_random, in_batches, log_densities
+from workbench.fit.guide import Guide
 from workbench.fit.importance import covariance_root, importance_pareto_k
-from workbench.fit.mode import ModeFit
 from workbench.fit.objective import Objective
 from workbench.fit.optima import log_mass
 from workbench.fit.optimiser import newton
@@ -118,15 +118,15 @@ class Coordinates:
         )
 
 
-def choose_coordinates(density: Density, laplace: ModeFit, *, whiten: bool = True) -> Coordinates:
+def choose_coordinates(density: Density, guide: Guide, *, whiten: bool = True) -> Coordinates:
     """Whiten by the Laplace approximation where it is a safe guide.
 
     Parameters
     ----------
     density : Density
         The model at its data.
-    laplace : ModeFit
-        Its Laplace fit.
+    guide : Guide
+        Its Laplace approximation.
     whiten : bool
         Whether whitening is allowed.
 
@@ -135,14 +135,14 @@ def choose_coordinates(density: Density, laplace: ModeFit, *, whiten: bool = Tru
     Coordinates
         With the verdict.
     """
-    if laplace.null_directions or not np.isfinite(laplace.covariance).all():
-        return _plain(density, f"the Laplace fit is {laplace.detail or laplace.status.value}")
+    if guide.refusal:
+        return _plain(density, f"the Laplace fit is {guide.refusal}")
     try:
-        root = covariance_root(laplace.covariance)
+        root = covariance_root(guide.covariance)
     except np.linalg.LinAlgError:
         return _plain(density, "the Laplace fit has a covariance that is not positive definite")
-    pareto_k = importance_pareto_k(density, laplace)
-    places = _places(density, laplace)
+    pareto_k = importance_pareto_k(density, guide.z, root)
+    places = _places(density, guide)
     said = f"Pareto k of the Laplace approximation is {pareto_k:.2f}"
     if np.isposinf(pareto_k):
         said = "the Laplace approximation has importance weights that are not finite"
@@ -154,7 +154,7 @@ def choose_coordinates(density: Density, laplace: ModeFit, *, whiten: bool = Tru
         said = f"a hierarchy is not whitened; {said}"
         safe = False
     found = Coordinates(
-        centre=laplace.z,
+        centre=guide.z,
         scale=root,
         places=places,
         pareto_k=pareto_k,
@@ -174,25 +174,25 @@ def _plain(density: Density, why: str) -> Coordinates:
     )
 
 
-def _places(density: Density, laplace: ModeFit) -> np.ndarray:
+def _places(density: Density, guide: Guide) -> np.ndarray:
     """The mode, then other ends of starts that hold mass worth a visit, shape (K, D)."""
     free = density.coordinates("parameter")
-    root = covariance_root(laplace.covariance[np.ix_(free, free)])
-    ends, heights = laplace.starts.z, laplace.starts.log_objective
-    found = [laplace.z[free]]
+    root = covariance_root(guide.covariance[np.ix_(free, free)])
+    ends, heights = guide.ends, guide.heights
+    found = [guide.z[free]]
     for k in np.argsort(-np.where(np.isfinite(heights), heights, -np.inf)):
-        if not heights[k] > laplace.log_objective - _BELOW:
+        if not heights[k] > guide.log_objective - _BELOW:
             break
         apart = [np.linalg.solve(root, ends[k] - place) for place in found]
         if all(np.linalg.norm(a) > _APART for a in apart):
             found.append(ends[k])
     if len(found) == 1:
-        return laplace.z[None]
+        return guide.z[None]
     objective = Objective(density=density, method="Laplace")
     mass = np.array([log_mass(newton(objective, place)[-1]) for place in found])
     # an end without a regular maximum has no such mass: it counts
     kept = [0, *(k for k in range(1, len(found)) if not mass[k] < mass[0] + np.log(_SHARE))]
-    places = np.repeat(laplace.z[None], len(kept), axis=0)
+    places = np.repeat(guide.z[None], len(kept), axis=0)
     places[:, free] = [found[k] for k in kept]
     return places
 
@@ -213,7 +213,7 @@ def draw_starts_of_chains(
     """
     centre, scale = coordinates.centre, coordinates.scale
     place = coordinates.places[np.arange(num_chains) % len(coordinates.places)]
-    x = np.asarray(jax.random.uniform(key, (num_chains, density.size), minval=-2, maxval=2))
+    x = host_random(key).uniform(-2, 2, (num_chains, density.size))
     program, arrays = log_densities(density), density.arrays
     least = np.full(num_chains, -np.inf)
 

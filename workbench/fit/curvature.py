@@ -10,8 +10,9 @@ below, see :mod:`workbench.fit.least_loss`):
 * no loss on one side: a *runaway direction*, the objective rises (or stays) to infinity;
 * a gain, with negative curvature: a saddle;
 * a loss of a nat within a thousandth of a standard error: a *singular direction*, flat to second
-  order only (a hidden unit without weight), whose standard error would mean nothing; so too a
-  ridge that loses a million nats two standard errors away, on which Newton's method did not end.
+  order only (a hidden unit without weight), whose standard error would mean nothing; so too one of
+  negative curvature that loses on both sides, and a ridge that loses a million nats two standard
+  errors away, on which Newton's method did not end.
 
 The covariance is the inverse information on the remaining directions. It is never read along the
 others: a quantity that moves along them gets no standard error (see :func:`refusals`).
@@ -131,7 +132,9 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
     one_sided = no_loss.any(axis=0) & ~null
     sign = np.where(no_loss[0], 1.0, -1.0)
     negative = (eigenvalues < -_NULL) & ~null & ~one_sided
-    singular = (loss.min(axis=0) > _RIDGE) & (not _ended(optimum))
+    # a fall where the curvature promises a rise: it is not that of the function
+    singular = negative & (loss.min(axis=0) > noise)
+    singular |= (loss.min(axis=0) > _RIDGE) & (not _ended(optimum))
     if not one_maximum(objective):  # a concave function has no such directions
         near = _losses(objective, optimum, directions, _SINGULAR)[0]
         singular |= near.min(axis=0) > 1.0

@@ -49,7 +49,8 @@ def explain(
             return Status.SEPARATED, f"separated: the likelihood rises without end along {name}"
         return Status.UNBOUNDED, f"unbounded: the objective rises without end along {name}"
     if status is Status.NOT_IDENTIFIED:
-        names = "; ".join(combination(d, labels) for d in curvature.null.T[:3])
+        signed = (d * np.sign(d[np.abs(d).argmax()]) for d in curvature.null.T)
+        names = "; ".join(list(dict.fromkeys(combination(d, labels) for d in signed))[:3])
         return status, (
             f"not identified: the objective is flat along {names}; "
             f"{_settling(curvature.null[:, 0], labels)}"

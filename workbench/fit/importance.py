@@ -24,21 +24,22 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from workbench.fit.batches import batch_size, in_batches, log_densities
-from workbench.fit.mode import ModeFit
 from workbench.model import Density
 
 _MOST = qmc.Sobol.MAXDIM  # coordinates of a Sobol sequence
 
 
-def importance_pareto_k(density: Density, laplace: ModeFit, log2_num: int = 10) -> float:
-    """Pareto k of the importance weights of a Laplace fit.
+def importance_pareto_k(
+    density: Density, centre: np.ndarray, root: np.ndarray, log2_num: int = 10
+) -> float:
+    """Pareto k of the importance weights of a normal approximation.
 
     Parameters
     ----------
     density : Density
         The model at its data.
-    laplace : ModeFit
-        Its Laplace fit, with a covariance of full rank.
+    centre, root : numpy.ndarray
+        Its mean, shape (D,), and a factor of its covariance, shape (D, D).
     log2_num : int
         Logarithm to base 2 of the number of draws.
 
@@ -46,16 +47,10 @@ def importance_pareto_k(density: Density, laplace: ModeFit, log2_num: int = 10) 
     -------
     float
         ``inf`` where a weight is not finite.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        When the covariance is not positive definite.
     """
-    root = covariance_root(laplace.covariance)
     x = _normal_points(density.size, log2_num)
     program, arrays = log_densities(density), density.arrays
-    log_p = in_batches(lambda z: program(z, arrays), batch_size(density), laplace.z + x @ root.T)
+    log_p = in_batches(lambda z: program(z, arrays), batch_size(density), centre + x @ root.T)
     ratio = log_p + 0.5 * np.sum(x**2, axis=1)
     from workbench import az
 

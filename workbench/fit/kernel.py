@@ -198,18 +198,30 @@ def chain_programs(
                 "diverging": state.diverging,
             }
 
-        def again(i: jax.Array, carry: Any) -> tuple[Any, dict[str, jax.Array]]:
-            state, so_far = carry
-            state, made = transition(i, state)
-            return state, {k: combine(so_far[k], made[k]) for k, combine in _TOGETHER.items()}
+        def repeated(i: jax.Array, num: Any, state: Any) -> tuple[Any, dict[str, jax.Array]]:
+            """Several transitions as one: steps and acceptance in all, the greatest depth."""
+
+            def again(_: jax.Array, carry: Any) -> Any:
+                state, so_far = carry
+                state, made = transition(i, state)
+                return state, {k: combine(so_far[k], made[k]) for k, combine in _TOGETHER.items()}
+
+            none = {
+                "n_steps": jnp.zeros_like(state.num_steps),
+                "tree_depth": jnp.zeros((), dtype=int),
+                "acceptance_rate": jnp.zeros_like(state.accept_prob),
+                "diverging": jnp.asarray(False),
+            }
+            state, made = jax.lax.fori_loop(0, num, again, (state, none))
+            return state, {**made, "acceptance_rate": made["acceptance_rate"] / num}
 
         def body(i: jax.Array, carry: Any) -> Any:
             state, block = carry
-            state, made = transition(i, state)
-            if density.size == 1:
-                more = jnp.where(clock[i, 1] == AFTER_WARMUP[1], _OF_ONE_COORDINATE - 1, 0)
-                state, made = jax.lax.fori_loop(0, more, lambda _, x: again(i, x), (state, made))
-                made["acceptance_rate"] /= 1.0 + more
+            if density.size > 1:
+                state, made = transition(i, state)
+            else:
+                num = jnp.where(clock[i, 1] == AFTER_WARMUP[1], _OF_ONE_COORDINATE, 1)
+                state, made = repeated(i, num, state)
             now: Mapping[str, jax.Array] = {
                 **made,
                 "x": state.z,

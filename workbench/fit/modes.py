@@ -12,22 +12,20 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import FitError
-from workbench.fit.compilation import compiled, keep_compiled_programs
-from workbench.fit.concavity import one_maximum
-from workbench.fit.curvature import Curvature, examine, refusals, run_off
-from workbench.fit.explanation import explain, is_exact, scales_at_rounding, separation_of
-from workbench.fit.firth import undefined_penalty, unpenalised
+from workbench.fit.compilation import compiled
+from workbench.fit.curvature import Curvature, refusals
+from workbench.fit.explanation import is_exact, scales_at_rounding
+from workbench.fit.firth import undefined_penalty
 from workbench.fit.mode import ModeFit
 from workbench.fit.objective import Objective
-from workbench.fit.optimiser import Optimum, maximise
+from workbench.fit.optimiser import Optimum
+from workbench.fit.peak import find_peak
 from workbench.fit.provenance import provenance, stopwatch
 from workbench.fit.starts import StartKind
 from workbench.fit.status import Status
 from workbench.fit.terms import term_vector
 from workbench.model import Density, LogTerms, Model, read_density
 from workbench.model.effects import mixed_effects
-
-_NUM_STARTS = 8
 
 
 def fit_mle(
@@ -318,30 +316,18 @@ def _fit(
     starts: StartKind,
 ) -> ModeFit:
     density = objective.density
-    if num_starts is None:
-        num_starts = 1 if starts == "scales" and one_maximum(objective) else _NUM_STARTS
-    if num_starts < 1:
-        raise FitError(f"num_starts expects at least 1; got {num_starts}")
-    if objective.free.size == 0:
-        raise FitError(f"model '{density.model.name}' has no parameter to fit")
-    keep_compiled_programs()
     with stopwatch() as seconds:
-        optimum = maximise(
+        peak = find_peak(
             objective,
-            key=jax.random.key(seed),
+            seed=seed,
             num_starts=num_starts,
             max_iterations=max_iterations,
             init=init,
-            kind=starts,
+            starts=starts,
         )
-        curvature = examine(objective, optimum)
-        if objective.method == "Firth":
-            curvature = unpenalised(objective, optimum, curvature)
-        separation = separation_of(objective, curvature)
-        if separation is not None:
-            curvature = run_off(curvature, optimum, separation.span)
+        optimum, curvature = peak.optimum, peak.curvature
         parts = _carry_to_estimands(objective, optimum, curvature)
-        status, detail = explain(objective, optimum, curvature, separation)
+        status, detail = peak.explained
         exact = scales_at_rounding(density, parts["values"])
         if status is Status.AT_BOUNDARY and not is_exact(density, optimum.value):
             exact = []  # a spread of effects at 0 is another matter
@@ -387,7 +373,7 @@ def _fit(
             seed=seed,
             seconds=elapsed,
             settings={
-                "num_starts": num_starts,
+                "num_starts": peak.num_starts,
                 "max_iterations": max_iterations,
                 "starts": starts,
                 **({"quadrature": objective.num_points} if objective.effects.size else {}),

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from workbench.errors import FitError
+from workbench.fit.batches import random_keys
 from workbench.fit.checkpoint import Keeper, Saved, identity_of, read_own
-from workbench.fit.compilation import keep_compiled_programs
+from workbench.fit.compilation import keep_compiled_programs, spare_modules
 from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_starts_of_chains
 from workbench.fit.draws import DrawsFit
+from workbench.fit.guide import Guide, find_guide
 from workbench.fit.hierarchy import Effects, change_of_effects
 from workbench.fit.kernel import CHUNK, Target, adaptation_clock, chain_programs
 from workbench.fit.mode import ModeFit
-from workbench.fit.modes import fit_laplace
 from workbench.fit.prepared import prepare_data
 from workbench.fit.provenance import provenance, stopwatch
 from workbench.fit.quantities import Completion, Quantities, evaluate_draws
@@ -138,8 +139,9 @@ def fit_nuts(
     if density.size == 0:
         raise FitError(f"model '{density.model.name}' has no latent site to sample")
     keep_compiled_programs()
+    spare_modules()
     method = chain_method or ("parallel" if jax.default_backend() == "cpu" else "vectorized")
-    keys = _keys(jax.random.key(seed), num_chains)
+    keys = _keys(seed, num_chains)
     asked = {
         "effects": effects,
         "num_warmup": num_warmup,
@@ -183,8 +185,8 @@ def fit_nuts(
         target = density if change is None else change.target
         whiten = change is None or change.whiten
         if saved is None:
-            guide = laplace if change is None else None
-            guide = guide or fit_laplace(target, seed=seed)
+            given = laplace if change is None else None
+            guide = find_guide(target, seed=seed) if given is None else Guide.of(given)
             coordinates = choose_coordinates(target, guide, whiten=whiten)
         else:
             coordinates = Coordinates.from_arrays(saved.arrays)
@@ -265,15 +267,18 @@ class _Keys(NamedTuple):
     predictive: jax.Array
 
 
-@partial(jax.jit, static_argnums=1)
-def _keys(key: jax.Array, num_chains: int) -> _Keys:
-    """The stages' keys of a seed's, from one program."""
-    keys = jax.random.split(key, 5)
+def _keys(seed: int, num_chains: int) -> _Keys:
+    """The stages' keys of a seed."""
+    root = jax.random.key(seed)
+    rest, chains = (
+        jax.random.wrap_key_data(jnp.asarray(random_keys(root, num, stream)))
+        for stream, num in enumerate((4, num_chains))
+    )
     return _Keys(
-        starts=keys[1],
-        chains=jax.random.split(keys[2], num_chains),
-        effects=jax.random.fold_in(keys[2], num_chains),
-        predictive=keys[3:],
+        starts=rest[0],
+        chains=chains,
+        effects=rest[1],
+        predictive=rest[2:],
     )
 
 

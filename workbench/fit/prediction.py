@@ -214,7 +214,7 @@ def simulate(density: Density, latent: Mapping[str, np.ndarray], key: jax.Array)
     """
     num = len(next(iter(latent.values()))) if latent else 1
     size = min(batch_size(density), num)
-    rows = random_keys(key, num, size), dict(latent)
+    rows = random_keys(key, num), dict(latent)
     program = (_shared_simulation if _has_observations(density) else _simulation)(density)
     arrays = density.arrays
     try:

@@ -193,9 +193,7 @@ def _prior_draws(density: Density, key: jax.Array, observed: bool) -> dict[str, 
     size = batch_size(density)
     program, arrays = _prior(density, observed), density.arrays
     try:
-        return in_batches(
-            lambda keys: program(keys, arrays), size, random_keys(key, _NUM_PRIOR, size)
-        )
+        return in_batches(lambda keys: program(keys, arrays), size, random_keys(key, _NUM_PRIOR))
     except (AttributeError, TypeError) as err:
         raise ModelError(str(err).splitlines()[0]) from err
 

@@ -17,6 +17,7 @@ from numpyro import handlers
 from scipy.stats import qmc
 
 from workbench.errors import FitError
+from workbench.fit.batches import host_random
 from workbench.fit.objective import Objective
 from workbench.model.simulation import without_observations
 from workbench.model.sites import transform_of
@@ -59,9 +60,8 @@ def draw_starts(
     if kind == "prior":
         return _from_prior(objective, key, num)
     if kind == "scales":
-        uniform = jax.random.uniform(key, (num, unit.size), minval=-2, maxval=2)
-        return np.asarray(uniform) * unit
-    seed = np.random.default_rng(int(jax.random.bits(key)))
+        return host_random(key).uniform(-2, 2, (num, unit.size)) * unit
+    seed = host_random(key)
     return (4 * qmc.LatinHypercube(d=unit.size, seed=seed).random(num) - 2) * unit
 
 

@@ -370,7 +370,7 @@ class Collapsed:
     def expand(self, z: np.ndarray, key: jax.Array) -> dict[str, np.ndarray]:
         """Every latent site at draws of shape (S, D'), the last layer drawn given the others."""
         program, arrays = _expander(self.density), self.density.arrays
-        keys = random_keys(key, len(z), _BATCH)
+        keys = random_keys(key, len(z))
         return in_batches(lambda x: program(*x, arrays), _BATCH, (z, keys))
 
 
