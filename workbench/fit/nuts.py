@@ -30,7 +30,7 @@ from workbench.fit.tree import estimand_table, stacked
 from workbench.model import Density, Model, read_density
 
 _WARMUP, _WARMUP_WHITENED = 1000, 100  # by default
-_ACCEPT, _ACCEPT_WHITENED, _ACCEPT_HIERARCHY = 0.8, 0.65, 0.95
+_ACCEPT, _ACCEPT_WHITENED, _ACCEPT_HIERARCHY = 0.8, 0.6, 0.95
 _SAMPLES, _DOUBLINGS = 1000, 10
 _DIVERGENT = 0.005  # share of the transitions
 
@@ -74,7 +74,7 @@ def fit_nuts(
         ``parallel`` (threads, the default on a CPU), ``sequential`` or ``vectorized`` (one
         program, the default on a GPU).
     target_accept_prob : float, optional
-        Acceptance the step size is adapted to: by default 0.8, or 0.65 where whitened, or 0.95
+        Acceptance the step size is adapted to: by default 0.8, or 0.6 where whitened, or 0.95
         where effects are sampled with a learnt amount of centring.
     max_tree_depth : int, optional
         As in NumPyro: by default 10, or fewer where the coordinates are whitened, whose orbits
