@@ -34,6 +34,7 @@ from workbench.fit.concavity import one_maximum
 from workbench.fit.least_loss import least_loss
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import CONVERGED_DECREMENT, Optimum
+from workbench.fit.spectral import symmetric_eigen
 from workbench.fit.status import Status
 
 _PROBES = 2.0 * 4.0 ** np.arange(4)  # standard errors; the longer ones for flat directions only
@@ -109,7 +110,7 @@ def examine(objective: Objective, optimum: Optimum) -> Curvature:
             status=Status.NOT_CONVERGED,
             gain=np.nan,
         )
-    eigenvalues, vectors = np.linalg.eigh(info_w)
+    eigenvalues, vectors = symmetric_eigen(info_w)
     flat = np.abs(eigenvalues) <= _NULL
     steps = vectors / np.sqrt(np.where(flat, 1.0, np.abs(eigenvalues)))
     directions = scale @ steps  # columns: one standard error in unconstrained coordinates

@@ -50,7 +50,9 @@ def importance_pareto_k(
     """
     x = _normal_points(density.size, log2_num)
     program, arrays = log_densities(density), density.arrays
-    log_p = in_batches(lambda z: program(z, arrays), batch_size(density), centre + x @ root.T)
+    # not by BLAS, whose threads spin on beside the chains after a large product
+    z = centre + np.einsum("sd,kd->sk", x, root)
+    log_p = in_batches(lambda rows: program(rows, arrays), batch_size(density), z)
     ratio = log_p + 0.5 * np.sum(x**2, axis=1)
     from workbench import az
 

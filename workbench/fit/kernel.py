@@ -156,9 +156,12 @@ def chain_programs(
         Where data are prepared, how the statistics of normal rows are laid out.
     """
 
+    def place(x: jax.Array, fixed: Target) -> jax.Array:
+        return fixed.centre + (fixed.scale @ x if dense else fixed.scale * x)
+
     def potential_of(fixed: Target) -> Callable[[jax.Array], jax.Array]:
         def potential(x: jax.Array) -> jax.Array:
-            z = fixed.centre + (fixed.scale @ x if dense else fixed.scale * x)
+            z = place(x, fixed)
             if arrows is None:
                 return -density.log_density(z, fixed.arrays)
             by_site = density.unflatten(z)
@@ -224,7 +227,7 @@ def chain_programs(
                 state, made = repeated(i, num, state)
             now: Mapping[str, jax.Array] = {
                 **made,
-                "x": state.z,
+                "z": place(state.z, fixed),
                 "lp": -state.potential_energy,
                 "energy": state.energy,
                 "step_size": state.adapt_state.step_size,
@@ -232,7 +235,7 @@ def chain_programs(
             return state, {k: block[k].at[i].set(v) for k, v in now.items()}
 
         blank = {
-            "x": jnp.zeros((CHUNK, density.size)),
+            "z": jnp.zeros((CHUNK, density.size)),
             **{k: jnp.zeros(CHUNK) for k in ("lp", "energy", "acceptance_rate", "step_size")},
             **{k: jnp.zeros(CHUNK, dtype=int) for k in ("n_steps", "tree_depth")},
             "diverging": jnp.zeros(CHUNK, dtype=bool),

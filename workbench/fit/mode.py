@@ -27,6 +27,7 @@ from workbench.fit.prediction import Prediction, predict_from_draws
 from workbench.fit.provenance import Provenance
 from workbench.fit.residuals import ResidualKind, influence, residuals
 from workbench.fit.rows import leverages, row_index, row_scores
+from workbench.fit.spectral import symmetric_eigen
 from workbench.fit.status import Status
 from workbench.model import Density, LogTerms
 
@@ -494,7 +495,7 @@ class ModeFit:
                 f"the {self.method} of model '{density.model.name}' has no covariance to draw "
                 f"from ({self.detail or self.status.value}): expected a regular maximum"
             )
-        values, vectors = np.linalg.eigh(self.covariance)
+        values, vectors = symmetric_eigen(self.covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         normal = jax.random.normal(key, (num, self.z.size))
         z = self.z + normal @ root.T

@@ -26,6 +26,7 @@ from workbench.fit.concavity import one_maximum
 from workbench.fit.objective import Objective
 from workbench.fit.scaling import rescale, scale_of_information, units
 from workbench.fit.scoring import can_score, climb_by_scoring
+from workbench.fit.spectral import symmetric_eigen
 from workbench.fit.starts import StartKind, draw_starts
 
 _ROUND = 50  # L-BFGS iterations between two rescalings
@@ -456,7 +457,7 @@ def newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarr
     """Ascent step in w from the absolute spectrum, and its decrement."""
     if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
         return np.zeros_like(gradient), np.inf
-    eigenvalues, vectors = np.linalg.eigh(information)
+    eigenvalues, vectors = symmetric_eigen(information)
     size = np.maximum(np.abs(eigenvalues), 1e-10 * max(np.abs(eigenvalues).max(), 1e-300))
     along = vectors.T @ gradient
     # along a direction without curvature the step would be rounding over rounding: hold it
@@ -466,7 +467,7 @@ def newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarr
 
 def _leave_saddle(objective: Objective, here: Point) -> Point | None:
     """A higher point along the direction of most negative curvature, if there is one."""
-    eigenvalues, vectors = np.linalg.eigh(here.information)
+    eigenvalues, vectors = symmetric_eigen(here.information)
     if eigenvalues.size == 0 or eigenvalues[0] >= -1e-6:
         return None
     direction = here.scale @ vectors[:, 0]

@@ -168,9 +168,8 @@ class Sampler:
         else:
             length = min(num_samples, *(len(m["lp"]) for m in merged))
             stacked = {k: np.stack([m[k][:length] for m in merged]) for k in merged[0]}
-        x, scale = stacked.pop("x"), np.asarray(self._target.scale)
-        z = np.asarray(self._target.centre) + (x * scale if scale.ndim == 1 else x @ scale.T)
-        return Chains(z=z, statistics={k: stacked[k] for k in STATISTICS}, interrupted=interrupted)
+        statistics = {k: stacked[k] for k in STATISTICS}
+        return Chains(z=stacked["z"], statistics=statistics, interrupted=interrupted)
 
     def _advance_by_chunk(self, runner: int, steps_in_all: int, shown: int) -> None:
         """Advance one runner: a chain, or all of them in one program."""
@@ -265,8 +264,8 @@ def _is_key(leaf: jax.Array) -> bool:
 
 
 def _first_steps(name: str, array: np.ndarray, steps: int) -> np.ndarray:
-    """The part of a block that holds draws; draws of x have their coordinates last."""
-    return array[..., :steps, :] if name == "x" else array[..., :steps]
+    """The part of a block that holds draws; draws of z have their coordinates last."""
+    return array[..., :steps, :] if name == "z" else array[..., :steps]
 
 
 def _merge(blocks: tuple[dict[str, np.ndarray], ...]) -> dict[str, np.ndarray]:
@@ -274,5 +273,5 @@ def _merge(blocks: tuple[dict[str, np.ndarray], ...]) -> dict[str, np.ndarray]:
     if not blocks:
         return {}
     return {
-        k: np.concatenate([b[k] for b in blocks], axis=-2 if k == "x" else -1) for k in blocks[0]
+        k: np.concatenate([b[k] for b in blocks], axis=-2 if k == "z" else -1) for k in blocks[0]
     }

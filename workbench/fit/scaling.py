@@ -30,6 +30,7 @@ import numpy as np
 
 from workbench.fit.compilation import compiled
 from workbench.fit.objective import Objective
+from workbench.fit.spectral import symmetric_eigen
 from workbench.model import Density
 
 _WELL = 1e-8  # smallest over largest eigenvalue of an information that has digits to spare
@@ -121,7 +122,7 @@ def scale_of_information(objective: Objective, information: np.ndarray) -> np.nd
     if not np.isfinite(information).all() or (diagonal < _TINY).any():
         return None
     column = np.maximum(np.sqrt(diagonal), _least(objective))
-    eigenvalues, vectors = np.linalg.eigh(information / np.outer(column, column))
+    eigenvalues, vectors = symmetric_eigen(information / np.outer(column, column))
     if eigenvalues.size and eigenvalues[0] < _WELL * eigenvalues[-1]:
         return None
     return (vectors / np.sqrt(eigenvalues)) / column[:, None]
@@ -225,7 +226,7 @@ def _rescale_marginal(
     least = np.array([0.1 if x > 0.0 else 0.0 for x in _least(objective)])
     column = np.maximum(np.sqrt(np.abs(np.diag(hessian))), least)
     column[column == 0.0] = 1.0
-    eigenvalues, vectors = np.linalg.eigh(hessian / np.outer(column, column))
+    eigenvalues, vectors = symmetric_eigen(hessian / np.outer(column, column))
     s = np.sqrt(np.abs(eigenvalues))
     s = np.where(s > 1e-4, s, 1.0)  # nearly flat: one unit of the coordinates
     rows = max(objective.density.num_observations, 1)
