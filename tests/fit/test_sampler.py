@@ -192,7 +192,7 @@ def test_a_goal_is_reached_or_the_next_look_is_named() -> None:
     assert more is not None
     assert 600 <= more <= 1000
     apart = draws + np.arange(4)[:, None, None]
-    assert Goal.read({"rhat": 1.01}).next(apart) == 800  # half as many more, in whole chunks
+    assert Goal.read({"rhat": 1.01}).next(apart) == 800  # half as many more, in whole hundreds
     constant = np.zeros((4, 500, 1))
     assert Goal.read({"ess": 1000}).next(np.concatenate([draws, constant], axis=-1)) is None
 

@@ -16,7 +16,7 @@ import pytest
 import workbench as wb
 from workbench.errors import FitError, WorkbenchError
 
-CHUNKS = 16  # of 2 chains: 100 steps of warm-up and 700 draws each
+CHUNKS = 10  # at least, of 2 chains: 100 steps of warm-up and 700 draws each
 SCRIPT = """
 import sys
 
@@ -104,7 +104,8 @@ def test_going_on_makes_only_the_draws_that_are_missing(
     script.fit(place, num_samples=300)
     steps: list[int] = []
     more = script.fit(place, lambda p: steps.append(p.step))
-    assert len(steps) == 2 * 4
+    assert min(steps) > 100 + 300
+    assert max(steps) == 100 + 700
     np.testing.assert_array_equal(more.samples["rate"], whole.samples["rate"])
 
 

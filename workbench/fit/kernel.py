@@ -41,7 +41,7 @@ from workbench.fit.prepared import blank_preparation, log_joint_program
 from workbench.model import Density
 from workbench.model.arrow import Arrow
 
-CHUNK = 100  # steps advanced by one call
+CHUNK = 250  # the most steps advanced by one call
 _OF_ONE_COORDINATE = 4  # transitions for each draw
 STATISTICS = (
     "lp", "energy", "n_steps", "tree_depth", "acceptance_rate", "diverging", "step_size",

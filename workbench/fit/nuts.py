@@ -18,7 +18,7 @@ from workbench.fit.coordinates import Coordinates, choose_coordinates, draw_star
 from workbench.fit.draws import DrawsFit
 from workbench.fit.guide import Guide, find_guide
 from workbench.fit.hierarchy import Effects, change_of_effects
-from workbench.fit.kernel import CHUNK, Target, adaptation_clock, chain_programs
+from workbench.fit.kernel import Target, adaptation_clock, chain_programs
 from workbench.fit.mode import ModeFit
 from workbench.fit.prepared import prepare_data
 from workbench.fit.provenance import provenance, stopwatch
@@ -33,6 +33,7 @@ _WARMUP, _WARMUP_WHITENED = 1000, 100  # by default
 _ACCEPT, _ACCEPT_WHITENED, _ACCEPT_HIERARCHY = 0.8, 0.6, 0.95
 _SAMPLES, _DOUBLINGS = 1000, 10
 _DIVERGENT = 0.005  # share of the transitions
+_FIRST_LOOK = 100  # whitened draws, after which divergences are counted
 
 
 def fit_nuts(
@@ -207,7 +208,7 @@ def fit_nuts(
         num = num_samples or _SAMPLES
         if coordinates.whitened:
             most = num if goal is None else max_samples
-            first = sampler.advance(min(CHUNK, most), most=most, after_chunk=save)
+            first = sampler.advance(min(_FIRST_LOOK, most), most=most, after_chunk=save)
             diverging = first.statistics["diverging"]
             if not first.interrupted and diverging.mean() > _DIVERGENT:
                 coordinates = coordinates.scaled(

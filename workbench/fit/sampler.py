@@ -1,7 +1,8 @@
 """Chains advanced in chunks by threads: watched, stopped, saved and gone on with.
 
-The programs (:mod:`workbench.fit.kernel`) advance a chain by up to a chunk of steps, so that
-between chunks a chain can be watched, stopped by an interrupt, or saved. XLA releases Python's
+The programs (:mod:`workbench.fit.kernel`) advance a chain by a chunk of steps, as many as take a
+quarter of a second, so that between chunks a chain can be watched, stopped by an interrupt, or
+saved. XLA releases Python's
 lock while it runs, so one thread for each core keeps all of them busy; a thread takes the chain
 that has come least far. Nothing is traced inside a thread, since NumPyro's handler stack is global.
 A chain's draws do not depend on where its chunks end: one that goes on from a saved state makes the
@@ -22,9 +23,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from workbench.fit.kernel import AFTER_WARMUP, CHUNK, STATISTICS, ChainPrograms, Target
+from workbench.fit.provenance import stopwatch
 
 ChainMethod = Literal["parallel", "sequential", "vectorized"]
 _POLL = 0.1  # seconds
+_FIRST, _SECONDS = 100, 0.25  # steps of a first chunk, and what the others should take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,7 @@ class Sampler:
         together = chain_method == "vectorized"
         first = [(keys, starts)] if together else list(zip(keys, starts, strict=True))
         self._points = [_Point(programs.begin(key, x, target)) for key, x in first]
+        self._steps = [_FIRST] * len(self._points)  # of the next chunk of each runner
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._busy: set[int] = set()  # runners that a thread advances
 
@@ -176,12 +180,17 @@ class Sampler:
         point, num_warmup = self._points[runner], len(self._clock)
         # a chunk never straddles the end of the warm-up
         warmup = point.done < num_warmup
-        steps = min(CHUNK, (num_warmup if warmup else steps_in_all) - point.done)
+        steps = min(self._steps[runner], (num_warmup if warmup else steps_in_all) - point.done)
         clock = np.tile(AFTER_WARMUP, (CHUNK, 1))
         if warmup:
             clock[:steps] = self._clock[point.done : point.done + steps]
-        state, made = self._programs.advance(point.state, clock, np.asarray(steps), self._target)
-        block = {k: _first_steps(k, np.asarray(v), steps) for k, v in made.items()}
+        with stopwatch() as seconds:
+            state, made = self._programs.advance(
+                point.state, clock, np.asarray(steps), self._target
+            )
+            block = {k: _first_steps(k, np.asarray(v), steps) for k, v in made.items()}
+            pace = steps / seconds()
+        self._steps[runner] = int(np.clip(_SECONDS * pace, 1, CHUNK))
         kept, diverged = point.blocks, point.divergences
         if not warmup:
             kept, diverged = (*kept, block), diverged + int(block["diverging"].sum())

@@ -19,7 +19,8 @@ import numpy as np
 
 from workbench.errors import FitError
 from workbench.fit.convergence import diagnose
-from workbench.fit.kernel import CHUNK
+
+_ROUND = 100  # a look comes after whole hundreds of draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class Goal:
 
     def first(self, num_chains: int) -> int:
         """Draws per chain at which to look first: with less, the goal is out of reach."""
-        return _whole_chunks(max(self.ess / num_chains, CHUNK))
+        return _whole_rounds(max(self.ess / num_chains, _ROUND))
 
     def next(self, draws: np.ndarray) -> int | None:
         """Draws per chain at which to look again; ``None`` where the goal is reached.
@@ -83,8 +84,8 @@ class Goal:
         if ess >= self.ess and rhat <= self.rhat:
             return None
         wanted = so_far * (self.ess / ess if ess < self.ess else 1.5)
-        return _whole_chunks(min(max(wanted, so_far + CHUNK), 2 * so_far))
+        return _whole_rounds(min(max(wanted, so_far + _ROUND), 2 * so_far))
 
 
-def _whole_chunks(draws: float) -> int:
-    return CHUNK * int(np.ceil(draws / CHUNK))
+def _whole_rounds(draws: float) -> int:
+    return _ROUND * int(np.ceil(draws / _ROUND))
