@@ -273,8 +273,8 @@ def _is_key(leaf: jax.Array) -> bool:
 
 
 def _first_steps(name: str, array: np.ndarray, steps: int) -> np.ndarray:
-    """The part of a block that holds draws; draws of z have their coordinates last."""
-    return array[..., :steps, :] if name == "z" else array[..., :steps]
+    """A copy of what holds draws of a block that has room for more; z's coordinates are last."""
+    return (array[..., :steps, :] if name == "z" else array[..., :steps]).copy()
 
 
 def _merge(blocks: tuple[dict[str, np.ndarray], ...]) -> dict[str, np.ndarray]:
