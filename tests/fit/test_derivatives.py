@@ -54,8 +54,8 @@ def test_hessian_of_normal_rows_is_that_of_differentiating_twice(model: Any, met
     objective = Objective(density=density, method=method)
     rng = np.random.default_rng(0)
     theta, scale = rng.normal(size=density.size), rng.normal(size=(density.size, density.size))
-    found = objective.derivatives_in(theta, scale, density.arrays)
-    direct = jax.jit(derivatives(objective, density))(theta, scale, density.arrays)
+    found = objective.derivatives_in(theta, scale, objective.arrays)
+    direct = jax.jit(derivatives(objective, density))(theta, scale, objective.arrays)
     for one, other in zip(found, direct, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10 * np.abs(other).max())
 

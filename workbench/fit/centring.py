@@ -212,7 +212,7 @@ def _learn(density: Density, sites: tuple[str, ...], seed: int) -> dict[str, np.
     objective = Objective(density=hierarchy, method="Laplace")
     theta, u = jnp.asarray(fit.z[objective.free]), jnp.asarray(fit.z[objective.effects])
     blocks = objective.marginal.blocks
-    information = np.asarray(objective.marginal.information(theta, u, hierarchy.arrays))
+    information = np.asarray(objective.marginal.information(theta, u, objective.arrays))
     total = np.zeros(objective.effects.size + 1)
     total[blocks] = np.diagonal(information, axis1=1, axis2=2)
     found = hierarchy.evaluate(jnp.asarray(fit.z)).distributions

@@ -75,7 +75,7 @@ def unpenalised(objective: Objective, optimum: Optimum, curvature: Curvature) ->
     likelihood = Objective(density=objective.density, method="MLE")
     theta = jnp.asarray(optimum.theta)
     scale = jnp.asarray(optimum.scale)
-    hessian = likelihood.derivatives_in(theta, scale, objective.density.arrays)[2]
+    hessian = likelihood.derivatives_in(theta, scale, objective.arrays)[2]
     information = -np.asarray(hessian)
     pull = np.linalg.inv(optimum.scale)
     return replace(

@@ -53,7 +53,7 @@ def least_loss(objective: Objective, optimum: Optimum, directions: np.ndarray) -
     steepest = _steepest(objective.density)
     if steepest is None:
         return 0.9
-    arrays = objective.density.arrays
+    arrays = objective.arrays
     rho = 2.0 * float(steepest(jnp.asarray(optimum.theta), jnp.asarray(directions), arrays))
     # Taylor's expansion where the difference would be rounding
     bound = 2.0 - 2.0 * rho / 3.0 if rho < 1e-3 else 4.0 * (np.expm1(-rho) + rho) / rho**2

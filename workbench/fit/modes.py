@@ -387,11 +387,11 @@ def _carry_to_estimands(
     objective: Objective, optimum: Optimum, curvature: Curvature
 ) -> dict[str, Any]:
     """Values, delta-method standard errors and refusals for every estimand, from one program."""
-    density, arrays = objective.density, objective.density.arrays
-    free, effects = objective.free, objective.effects
-
-    program, order = _estimands(objective)
-    got = jax.tree_util.tree_map(np.asarray, program(jnp.asarray(optimum.theta), arrays))
+    density, free, effects = objective.density, objective.free, objective.effects
+    # without effects the objective has no part in it, and one program serves all methods
+    reported = objective if effects.size else Objective(density=density, method="MLE")
+    program, order = _estimands(reported)
+    got = jax.tree_util.tree_map(np.asarray, program(optimum.theta, reported.arrays))
     response = got.get("response", np.eye(density.size)[:, free])
     covariance = response @ curvature.covariance @ response.T
     terms = got["log_terms"]
@@ -406,7 +406,7 @@ def _carry_to_estimands(
         marginal = optimum.value
         if objective.method in ("MAP", "Laplace"):
             likelihood = Objective(density=density, method="MLE")
-            marginal = float(likelihood(jnp.asarray(optimum.theta), arrays))
+            marginal = float(likelihood(jnp.asarray(optimum.theta)))
         terms = LogTerms(jnp.asarray(marginal), jnp.zeros(()), terms.log_prior)
     jacobian = got["jacobian"]
     variance = np.sum((jacobian @ covariance) * jacobian, axis=1)
@@ -475,5 +475,5 @@ def _estimands(objective: Objective) -> tuple[Callable[..., dict[str, Any]], tup
             out["effect_information"] = objective.marginal.information(theta, z[effects], arrays)
         return out
 
-    jax.eval_shape(names, jnp.zeros(density.size), density.arrays)
+    jax.eval_shape(names, jax.ShapeDtypeStruct((density.size,), float), density.arrays)
     return jax.jit(program), tuple(order)

@@ -10,6 +10,9 @@ method       log objective                                            Jacobian o
 ``Firth``    log-likelihood :math:`+ \tfrac12 \log\det I(\theta)`      none (canonical)
 ===========  =======================================================  =====================
 
+MAP and Laplace fits differ by the Jacobian alone, and share their compiled programs: its weight, 0
+or 1, comes with the data (:attr:`Objective.arrays`).
+
 Declared random effects :math:`u` are integrated out of each, in their unconstrained coordinates
 (:mod:`workbench.model.marginal`), with their Jacobian inside the integral.
 """
@@ -45,8 +48,10 @@ from workbench.model.grouping import (
 from workbench.model.marginal import Marginal
 from workbench.model.quadrature import checked_groups, laplace_correction
 
-Method = Literal["MLE", "REML", "MAP", "Laplace", "Firth"]
+Method = Literal["MLE", "REML", "MAP", "Laplace", "Firth", "posterior"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
+_POSTERIOR = "posterior"  # the method of the twin of MAP and Laplace
+_JACOBIAN = "weight of the log Jacobian"  # no argument of a function is called so
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,7 +99,14 @@ class Objective:
     @property
     def has_prior(self) -> bool:
         """Whether the prior is part of the objective."""
-        return self.method in ("MAP", "Laplace")
+        return self.method in ("MAP", "Laplace", _POSTERIOR)
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """The arguments of compiled programs: the data, and which of two posteriors is meant."""
+        if self.method not in ("MAP", "Laplace"):
+            return self.density.arrays
+        return {**self.density.arrays, _JACOBIAN: float(self.method == "Laplace")}
 
     def place(self, theta: jax.Array, u: jax.Array) -> jax.Array:
         """Put parameters and effects together into z, shape (D,)."""
@@ -105,29 +117,30 @@ class Objective:
         self, theta: jax.Array, u: jax.Array, arrays: Mapping[str, Any] | None = None
     ) -> jax.Array:
         """The integrand over u (the objective itself when there are no effects)."""
-        found = self.density.point(self.place(theta, u), arrays)
+        arrays = self.arrays if arrays is None else arrays
+        found = self.density.point(self.place(theta, u), _data(arrays))
         terms = self.density.sum_by_role(found.log_probs)
         effects = self.density.names("random effect")
         # u is integrated over z, so its Jacobian belongs inside whatever the method
         total = terms.log_likelihood + terms.log_random_effects
         total += sum((found.log_jacobian[n] for n in effects), start=jnp.zeros(()))
-        return total + self._beside(found, terms.log_prior)
+        return total + self._beside(found, terms.log_prior, arrays)
 
     def log_prior(self, z: jax.Array, arrays: Mapping[str, Any]) -> jax.Array:
         """What the objective holds of priors: their density, and for Laplace the Jacobian."""
-        found = self.density.point(z, arrays)
-        return self._beside(found, self.density.sum_by_role(found.log_probs).log_prior)
+        found = self.density.point(z, _data(arrays))
+        return self._beside(found, self.density.sum_by_role(found.log_probs).log_prior, arrays)
 
-    def _beside(self, found: Point, log_prior: jax.Array) -> jax.Array:
+    def _beside(self, found: Point, log_prior: jax.Array, arrays: Mapping[str, Any]) -> jax.Array:
+        if not self.has_prior:
+            return jnp.zeros(())
         effects = self.density.names("random effect")
-        total = log_prior if self.has_prior else jnp.zeros(())
-        if self.method == "Laplace":
-            total += sum(v for n, v in found.log_jacobian.items() if n not in effects)
-        return total
+        log_jacobian = sum(v for n, v in found.log_jacobian.items() if n not in effects)
+        return log_prior + arrays[_JACOBIAN] * log_jacobian
 
     def __call__(self, theta: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:
         """Log objective at the parameters' unconstrained values, shape (P,), in nats."""
-        return _value(self)(theta, self.density.arrays if arrays is None else arrays)
+        return _value(self)(theta, self.arrays if arrays is None else arrays)
 
     @cached_property
     def groups(self) -> Groups:
@@ -138,7 +151,8 @@ class Objective:
     def twin(self) -> Objective:
         """The objective without data for which programs are compiled."""
         groups = self.groups if self.effects.size else None
-        return _twin(self.density.twin, self.method, self.num_points, self.fixed, groups)
+        method = _POSTERIOR if self.has_prior else self.method
+        return _twin(self.density.twin, method, self.num_points, self.fixed, groups)
 
     @property
     def marginal(self) -> Marginal:
@@ -167,8 +181,10 @@ class Objective:
 
     def complete(self, theta: jax.Array, arrays: Mapping[str, Any] | None = None) -> jax.Array:
         """Full z, shape (D,): the parameters with the effects at their conditional mode."""
-        u = self.marginal.mode(theta, arrays) if self.effects.size else jnp.zeros(0)
-        return self.place(theta, u)
+        if not self.effects.size:
+            return self.place(theta, jnp.zeros(0))
+        arrays = self.arrays if arrays is None else arrays
+        return self.place(theta, self.marginal.mode(theta, arrays))
 
     # -- compiled programs -------------------------------------------------------------------
     def values_at(self, points: np.ndarray) -> np.ndarray:
@@ -177,7 +193,7 @@ class Objective:
         size = 1 if len(points) == 1 else min(most, _BLOCK)
         rows = np.concatenate([points, np.repeat(points[:1], -len(points) % size, axis=0)])
         blocks = rows.reshape(-1, size, rows.shape[-1])
-        program, arrays = _block(self), self.density.arrays
+        program, arrays = _block(self), self.arrays
         values = [np.asarray(program(b, arrays)) for b in blocks]
         return np.concatenate(values)[: len(points)]
 
@@ -185,6 +201,11 @@ class Objective:
     def derivatives_in(self) -> Callable[..., Derivatives]:
         """Value, gradient and Hessian at w = 0 of the objective at theta + P w."""
         return _derivatives_in(self)
+
+
+def _data(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The data alone, for which a density's programs are traced."""
+    return {k: v for k, v in arrays.items() if k != _JACOBIAN}
 
 
 @lru_cache(maxsize=32)

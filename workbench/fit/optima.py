@@ -112,7 +112,7 @@ def find_optima(fit: ModeFit) -> Optima:
     polished = {int(k): newton(objective, ends[k])[-1] for k in kept}
     order = sorted(polished, key=lambda k: -polished[k].value)
     read = _reader(objective)
-    functions = {k: _plain(read(jnp.asarray(polished[k].theta), density.arrays)) for k in order}
+    functions = {k: _plain(read(jnp.asarray(polished[k].theta), objective.arrays)) for k in order}
     groups: list[list[int]] = []
     for k in order:
         for group in groups:

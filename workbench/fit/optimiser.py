@@ -153,11 +153,9 @@ def maximise(
     FitError
         When the objective is not finite at any start.
     """
-    arrays = objective.density.arrays
     unit = np.ones(objective.free.size)
     if num_starts > 1:
-        centre = jnp.zeros(unit.size)
-        unit = units(objective, centre if init is None else jnp.asarray(init), arrays)
+        unit = units(objective, np.zeros(unit.size) if init is None else np.asarray(init))
     if init is not None and can_score(objective):
         init = climb_by_scoring(objective, np.asarray(init, dtype=float), max_iterations)
     z0 = _starting_points(objective, key, unit, num_starts, init, kind)
@@ -191,7 +189,7 @@ def maximise(
 
 def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     """L-BFGS from every start, in rounds; each round in coordinates rescaled where it begins."""
-    arrays = objective.density.arrays
+    arrays = objective.arrays
     program = _climber(objective)
     # the whole first step is that of scoring, which seldom overshoots a concave function
     reach = np.inf if one_maximum(objective) else 1.0
@@ -199,7 +197,7 @@ def _climb(objective: Objective, z0: np.ndarray, max_iterations: int) -> Starts:
     value, norm = np.full((2, len(z0)), np.nan)
     paths: list[list[np.ndarray]] = [[np.zeros((2, 0))] for _ in z0]
     for _ in range(-(-max_iterations // _ROUND)):
-        scales = np.stack([rescale(objective, point, arrays) for point in z])
+        scales = np.stack([rescale(objective, point) for point in z])
         ends = program(z, scales, arrays, _CLOSE, reach)
         z, value, norm, count, path_value, path_norm, done = (np.asarray(x) for x in ends)
         total += count
@@ -374,7 +372,7 @@ class Point:
     @classmethod
     def at(cls, objective: Objective, theta: np.ndarray, scale: np.ndarray) -> Point:
         """Evaluate the objective's derivatives at theta, in coordinates theta + P w."""
-        arrays = objective.density.arrays
+        arrays = objective.arrays
         value, gradient, hessian = (
             np.asarray(x) for x in objective.derivatives_in(theta, scale, arrays)
         )
@@ -411,7 +409,6 @@ class Point:
 
 def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
     """Newton steps, each in coordinates rescaled at its point, until none helps."""
-    arrays = objective.density.arrays
     path = [_first_point(objective, theta)]
     quiet, best, helps = 0, np.inf, True
     while len(path) < _NEWTON_STEPS and np.isfinite(path[-1].decrement):
@@ -427,7 +424,7 @@ def newton(objective: Objective, theta: np.ndarray) -> list[Point]:
             break
         far = here.decrement > 1e-2
         if far or (here.spread > _SPREAD and helps):
-            scale = rescale(objective, jnp.asarray(there.theta), arrays)
+            scale = rescale(objective, there.theta)
             there = Point.at(objective, there.theta, scale)
         path.append(there)
         # a spread that a scale of its own point leaves is rounding, which no other would mend
@@ -448,9 +445,7 @@ def _first_point(objective: Objective, theta: np.ndarray) -> Point:
         scale = scale_of_information(objective, plain.information)
         if scale is not None:
             return plain.rescaled(scale)
-    return Point.at(
-        objective, theta, rescale(objective, jnp.asarray(theta), objective.density.arrays)
-    )
+    return Point.at(objective, theta, rescale(objective, theta))
 
 
 def newton_move(gradient: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, float]:

@@ -110,7 +110,7 @@ def _is_normal(objective: Objective) -> bool:
     rng = np.random.default_rng(0)
     theta = jnp.asarray(0.3 * rng.normal(size=objective.free.size))
     points = jnp.asarray(rng.normal(size=(2, objective.effects.size)))
-    arrays = objective.density.arrays
+    arrays = objective.arrays
     curvature = jax.vmap(objective.marginal.information, in_axes=(None, 0, None))
     first, second = np.asarray(curvature(theta, points, arrays))
     return bool(np.allclose(first, second, rtol=0.0, atol=1e-9 * np.abs(first).max()))

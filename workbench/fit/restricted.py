@@ -122,7 +122,7 @@ def maximise_on(objective: Objective, start: np.ndarray, surface: Surface) -> Re
     RestrictedOptimum
         With a reason where no point of the surface is found, or no maximum on it.
     """
-    scale = rescale(objective, jnp.asarray(start), objective.density.arrays)
+    scale = rescale(objective, start)
     here = _at(objective, surface, _return(surface, start, scale), scale)
     for _ in range(_STEPS):
         if here.reason or here.decrement <= _ended(here, CONVERGED_DECREMENT, 1e-14):
@@ -165,7 +165,7 @@ def _ended(point: _Point, nats: float, relative: float) -> float:
 
 
 def _at(objective: Objective, surface: Surface, theta: np.ndarray, scale: np.ndarray) -> _Point:
-    arrays = objective.density.arrays
+    arrays = objective.arrays
     found = objective.derivatives_in(jnp.asarray(theta), scale, arrays)
     value, gradient, hessian = (np.asarray(x) for x in found)
     equations = surface.at(theta)

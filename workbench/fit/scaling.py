@@ -21,7 +21,7 @@ spectrum.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -37,17 +37,15 @@ _WELL = 1e-8  # smallest over largest eigenvalue of an information that has digi
 _TINY = 1e-200  # a diagonal entry that may have lost digits to underflow
 
 
-def rescale(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -> np.ndarray:
+def rescale(objective: Objective, theta: np.ndarray) -> np.ndarray:
     """Matrix P with theta + P w well conditioned.
 
     Parameters
     ----------
     objective : Objective
         What is maximised.
-    theta : jax.Array
+    theta : numpy.ndarray
         Where, shape (P,).
-    arrays : mapping
-        Data in the form of ``density.arrays``.
 
     Returns
     -------
@@ -56,17 +54,18 @@ def rescale(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -
         keep the scale of the best-determined one, so that rounding is not blown up.
     """
     if objective.effects.size:
-        return _rescale_marginal(objective, theta, arrays)[0]
+        return _rescale_marginal(objective, theta)[0]
     size = theta.size
     if not _tells_of_scales(objective):
         return np.eye(size)
-    information, prior = (np.asarray(x) for x in _gauss_newton(objective.density)(theta, arrays))
+    density = objective.density
+    information, prior = (np.asarray(x) for x in _gauss_newton(density)(theta, density.arrays))
     if objective.has_prior:
         information = information + np.diag(np.where(np.isfinite(prior), np.abs(prior), 0.0))
     scale = scale_of_information(objective, information)
     if scale is not None:
         return scale
-    factor = information_factor(objective, theta, arrays)
+    factor = information_factor(objective, theta)
     column = np.linalg.norm(factor, axis=0)
     column = np.maximum(column, _least(objective))
     column[column == 0.0] = 1.0
@@ -78,12 +77,12 @@ def rescale(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -
     return (vt.T / s) / column[:, None]
 
 
-def units(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -> np.ndarray:
+def units(objective: Objective, theta: np.ndarray) -> np.ndarray:
     """Plain scale of each coordinate, for starts that are spread.
 
     Parameters
     ----------
-    objective, theta, arrays
+    objective, theta
         As in :func:`rescale`.
 
     Returns
@@ -93,10 +92,10 @@ def units(objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]) -> 
         by about 1 (root mean square).
     """
     if objective.effects.size:
-        return _rescale_marginal(objective, theta, arrays)[1]
+        return _rescale_marginal(objective, theta)[1]
     if not _tells_of_scales(objective):
         return np.ones(theta.size)
-    parts = _gauss_newton_parts(objective.density)(theta, arrays)
+    parts = _gauss_newton_parts(objective.density)(theta, objective.density.arrays)
     jacobian, weight, _ = (np.asarray(x) for x in parts)
     finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
     rms = np.sqrt(np.mean(jacobian[finite] ** 2, axis=0)) if finite.any() else np.ones(theta.size)
@@ -156,7 +155,8 @@ def _prior_curvature(density: Density, z: jax.Array, arrays: Any) -> jax.Array:
     def log_prior(z: jax.Array) -> jax.Array:
         return density.sum_by_role(density.point(z, arrays).log_probs).log_prior
 
-    # in reverse mode: a solver may have no forward derivative
+    if density.forward_mode:
+        return -jax.jvp(jax.grad(log_prior), (z,), (jnp.ones_like(z),))[1]
     return -jax.grad(lambda z: jnp.sum(jax.grad(log_prior)(z)))(z)
 
 
@@ -188,14 +188,12 @@ def _gauss_newton(density: Density) -> Callable[..., tuple[jax.Array, jax.Array]
     return jax.jit(by_factor if at_once is None else by_products)
 
 
-def information_factor(
-    objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]
-) -> np.ndarray:
+def information_factor(objective: Objective, theta: np.ndarray) -> np.ndarray:
     """Factor A of the Gauss-Newton information.
 
     Parameters
     ----------
-    objective, theta, arrays
+    objective, theta
         As in :func:`rescale`; an objective without random effects.
 
     Returns
@@ -204,7 +202,7 @@ def information_factor(
         A, shape (K, P): a row for each parameter of an observed distribution, then, where the
         objective holds priors, a row for each coordinate. Rows that are not finite are zero.
     """
-    parts = _gauss_newton_parts(objective.density)(theta, arrays)
+    parts = _gauss_newton_parts(objective.density)(theta, objective.density.arrays)
     jacobian, weight, prior = (np.asarray(x) for x in parts)
     finite = np.isfinite(jacobian).all(axis=1) & np.isfinite(weight)
     factor = np.zeros_like(jacobian)
@@ -215,12 +213,10 @@ def information_factor(
     return factor
 
 
-def _rescale_marginal(
-    objective: Objective, theta: jax.Array, arrays: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
+def _rescale_marginal(objective: Objective, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Matrix P and units from the Hessian of the marginal likelihood, see :func:`rescale`."""
     size = theta.size
-    hessian = np.asarray(objective.derivatives_in(theta, jnp.eye(size), arrays)[2])
+    hessian = np.asarray(objective.derivatives_in(theta, np.eye(size), objective.arrays)[2])
     if not np.isfinite(hessian).all():
         return np.eye(size), np.ones(size)
     least = np.array([0.1 if x > 0.0 else 0.0 for x in _least(objective)])

@@ -76,21 +76,22 @@ def climb_by_scoring(objective: Objective, theta: np.ndarray, max_steps: int) ->
     >>> climb_by_scoring(objective, np.array([40.0]), 100).round(1).tolist()
     [4.0]
     """
-    arrays = objective.density.arrays
+    arrays = objective.arrays
     score, bend = _derivatives(objective)
-    value, start_size = objective.values_at(theta[None])[0], np.maximum(np.abs(theta), 1e-3)
+    start_size = np.maximum(np.abs(theta), 1e-3)
     for _ in range(max_steps):
-        factor = information_factor(objective, jnp.asarray(theta), arrays)
+        value, gradient = (np.asarray(x) for x in score(theta, arrays))
+        factor = information_factor(objective, theta)
         column = np.linalg.norm(factor, axis=0)
         column[column == 0.0] = 1.0
         u, s, vt = np.linalg.svd(factor / column, full_matrices=False)
-        along = vt @ (np.asarray(score(jnp.asarray(theta), arrays)) / column)
+        along = vt @ (gradient / column)
         identified = s > np.finfo(float).eps * max(factor.shape) * s[0]
         if np.sum((along[identified] / s[identified]) ** 2) < _QUIET:
             break
         damped = s**2 + _DAMPINGS[:, None]
         velocity = (along / damped) @ vt / column
-        bent = np.asarray(bend(jnp.asarray(theta), jnp.asarray(velocity), arrays))
+        bent = np.asarray(bend(theta, velocity, arrays))
         # priors, whose rows stand last, are taken as normal: they do not bend
         acceleration = -0.5 * ((bent @ u[: bent.shape[1]] * s) / damped) @ vt / column
         long, short = (np.linalg.norm(x * column, axis=1) for x in (acceleration, velocity))
@@ -101,14 +102,14 @@ def climb_by_scoring(objective: Objective, theta: np.ndarray, max_steps: int) ->
         best = int(np.argmax(np.where(np.isfinite(there), there, -np.inf)))
         if not there[best] > value + 1e-13 * (1.0 + abs(value)):
             break
-        theta, value = theta + moves[best], there[best]
+        theta = theta + moves[best]
     return theta
 
 
 @compiled
 def _derivatives(objective: Objective) -> tuple[Callable[..., jax.Array], Callable[..., jax.Array]]:
-    """Compiled score, and second derivatives of the observed parameters."""
-    return jax.jit(jax.grad(objective)), jax.jit(partial(_second_derivatives, objective))
+    """Compiled value and score, and second derivatives of the observed parameters."""
+    return jax.jit(jax.value_and_grad(objective)), jax.jit(partial(_second_derivatives, objective))
 
 
 def _second_derivatives(

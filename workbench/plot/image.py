@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def image(
-    draw: Callable[[Axes], Any],
-    *,
-    width: float = 6.4,
-    height: float = 4.0,
-    kind: Literal["svg", "png"] = "svg",
-) -> bytes:
-    """Draw on the axes of a new figure and give its image.
+def drawn(draw: Callable[[Axes], Any], *, width: float = 6.4, height: float = 4.0) -> Figure:
+    """Draw on the axes of a new figure.
 
     Parameters
     ----------
@@ -31,6 +25,26 @@ def image(
         Draws on the axes it is given.
     width, height : float
         Size of the figure in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Without a window.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    draw(figure.subplots())
+    return figure
+
+
+def image(figure: Figure, *, kind: Literal["svg", "png"] = "svg") -> bytes:
+    """Image of a figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What :func:`drawn` gave.
     kind : {"svg", "png"}
         Format; a PNG has 160 pixels per inch.
 
@@ -41,13 +55,9 @@ def image(
 
     Examples
     --------
-    >>> image(lambda ax: ax.plot([0, 1]))[:5]
+    >>> image(drawn(lambda ax: ax.plot([0, 1])))[:5]
     b'<?xml'
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    draw(figure.subplots())
     return _bytes(figure, kind, transparent=True)
 
 

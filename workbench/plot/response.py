@@ -48,12 +48,23 @@ def fitted(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('x', 'y, 95% of new data')
     """
-    first = next(iter(predictions_of(comparison).values()))
-    categorical = outcome_kind(comparison, first) == "categorical"
+    return curve(comparison, ax=ax) if has_curve(comparison) else calibration(comparison, ax=ax)
+
+
+def has_curve(comparison: Comparison) -> bool:
+    """Whether `fitted` draws a `curve`: there are predictions, along one covariate.
+
+    Examples
+    --------
+    >>> from workbench.plot.example import small_comparison
+    >>> has_curve(small_comparison())
+    True
+    """
+    first = next((p for p in comparison.predictions.values() if p.observed is not None), None)
+    if first is None or outcome_kind(comparison, first) == "categorical":
+        return False
     rows = np.asarray(first.observed).shape
-    if len(rows) == 1 and not categorical and one_covariate(comparison.data, rows[0]) is not None:
-        return curve(comparison, ax=ax)
-    return calibration(comparison, ax=ax)
+    return len(rows) == 1 and one_covariate(comparison.data, rows[0]) is not None
 
 
 def curve(comparison: Comparison, *, ax: Axes | None = None) -> Axes:

@@ -56,6 +56,7 @@ def pictures(comparison: Comparison) -> dict[str, list[Picture]]:
     """
     from workbench import plot
     from workbench.plot.figures import most_different
+    from workbench.plot.response import has_curve
 
     c = comparison
     order = most_different(c)
@@ -71,7 +72,7 @@ def pictures(comparison: Comparison) -> dict[str, list[Picture]]:
     ) -> Picture:  # fmt: skip
         return _picture(title, caption, onto, wide=wide, width=width, height=height)
 
-    drawn = {
+    return {
         "estimates": [
             draw("Estimates and intervals of every term",
                  "Point and interval by each method, one row a term. Rows are scaled so that "
@@ -92,9 +93,10 @@ def pictures(comparison: Comparison) -> dict[str, list[Picture]]:
                  lambda ax: plot.fitted(c, ax=ax)),
             draw("Predictive check", "The outcome, and data drawn from each fitted model.",
                  lambda ax: plot.predictive_check(c, ax=ax)),
-            draw("Calibration of the predictions",
-                 "Predicted against observed frequencies: a calibrated model follows the diagonal.",
-                 lambda ax: plot.calibration(c, ax=ax)),
+            # without a curve it is what was drawn as fitted
+            *(draw("Calibration of the predictions", "Predicted against observed frequencies: a "
+                   "calibrated model follows the diagonal.", lambda ax: plot.calibration(c, ax=ax))
+              for _ in range(has_curve(c))),
         ],
         "diagnostics": [
             draw("Trace of the term with the worst R-hat",
@@ -113,24 +115,19 @@ def pictures(comparison: Comparison) -> dict[str, list[Picture]]:
                  lambda ax: plot.path(c, ax=ax)),
         ],
     }  # fmt: skip
-    # without a single covariate the fitted curve is the calibration already shown
-    return {section: _each_once(found) for section, found in drawn.items()}
-
-
-def _each_once(found: list[Picture]) -> list[Picture]:
-    return list({p.address or p.title: p for p in reversed(found)}.values())[::-1]
 
 
 def _picture(
     title: str, caption: str, draw: Callable[[Any], Any], *, wide: bool, width: float, height: float
 ) -> Picture:
     """Draw one picture; where the comparison lacks what it shows, keep the reason."""
-    from workbench.plot.image import image
+    from workbench.plot.image import drawn, image
 
     try:
-        kind, content = "svg+xml", image(draw, width=width, height=height)
+        figure = drawn(draw, width=width, height=height)
+        kind, content = "svg+xml", image(figure)
         if len(content) > _VECTOR:
-            kind, content = "png", image(draw, width=width, height=height, kind="png")
+            kind, content = "png", image(figure, kind="png")
     except WorkbenchError as error:
         return Picture(title=title, caption="", address="", missing=str(error), wide=wide)
     address = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -14,6 +14,7 @@ NetCDF by h5netcdf; nothing in it is code, so that opening a file runs nothing.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -37,7 +38,8 @@ from workbench.store.groups import from_groups, to_groups
 FORMAT = "workbench comparison"
 VERSION = 1
 _OURS = ("tables", "fits", "predictions", "held_out", "dataset", "comparison")
-_BIG = 1024  # elements from which an array is compressed and checked
+_BIG = 1024  # elements from which an array is checked, and compressed where that is worth it
+_SAMPLE = 8192  # elements that tell whether it is
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -173,16 +175,30 @@ def _no_source(name: str) -> ModelSource:
 
 
 def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """Compress big arrays and give their blocks a checksum; write no fill value anywhere."""
+    """Give the blocks of big arrays a checksum, and compress those that it makes much smaller.
+
+    No fill value is written anywhere.
+    """
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         plain = variable.dtype.kind in "biuf"
         encoding[str(name)] = {"_FillValue": None} if variable.dtype.kind == "f" else {}
         if plain and variable.size >= _BIG:
-            encoding[str(name)] |= {
-                "zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True,
-            }  # fmt: skip
+            encoding[str(name)] |= {"fletcher32": True}
+            if _shrinks(variable.to_numpy()):
+                encoding[str(name)] |= {"zlib": True, "complevel": 4, "shuffle": True}
     return encoding
+
+
+def _shrinks(values: np.ndarray) -> bool:
+    """Whether compression takes a third off an array, read off its first elements.
+
+    Draws of a continuous quantity have random digits, which take longest to compress and hardly
+    shrink.
+    """
+    sample = values.flat[:_SAMPLE]
+    in_order = sample.view(np.uint8).reshape(sample.size, -1).T
+    return len(zlib.compress(in_order.tobytes(), 1)) < sample.nbytes * 2 / 3
 
 
 def _without_objects(dataset: xr.Dataset) -> xr.Dataset:

@@ -280,7 +280,7 @@ def _derivatives(objective: Objective) -> tuple[Callable[..., Any], Callable[...
 
 def _influence(objective: Objective, fit: ModeFit, score: np.ndarray | None) -> np.ndarray:
     """First-order change of each term with each row, or with each score given, shape (., Q)."""
-    arrays, free = objective.density.arrays, objective.free
+    arrays, free = objective.arrays, objective.free
     theta = jnp.asarray(fit.z[free])
     terms, rows = _derivatives(objective)
     score = np.asarray(rows(theta, arrays)) if score is None else score

@@ -54,7 +54,7 @@ def by_quadrature(density: Density, mode: ModeFit) -> LogIntegral:
     program = jax.jit(jax.vmap(objective, in_axes=(0, None)))
     covariance = mode.covariance[np.ix_(objective.free, objective.free)]
     found = cubature(
-        lambda points: _evaluate(density, program, points),
+        lambda x: in_batches(lambda x: program(x, objective.arrays), batch_size(density), x),
         mode.z[objective.free],
         np.linalg.cholesky(covariance),
     )

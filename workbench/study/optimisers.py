@@ -208,7 +208,7 @@ def optimisers(
     objective = Objective(density=density, method=best.method)
     unit = 1 / np.sqrt(np.diag(best.information))
     eigenvalues, axes = np.linalg.eigh(best.information * np.outer(unit, unit))
-    centre, fixed = best.z[objective.free], (best.z[objective.free], unit, density.arrays)
+    centre, fixed = best.z[objective.free], (best.z[objective.free], unit, objective.arrays)
 
     def loss(w: jax.Array, fixed: Any) -> jax.Array:
         centre, unit, arrays = fixed
@@ -223,7 +223,7 @@ def optimisers(
     runs["L-BFGS"] = lbfgs_path(gradient, fixed, start)
     scaled = objective.derivatives_in
     runs["Newton"] = newton_path(
-        lambda w: scaled(jnp.asarray(centre + unit * w), jnp.diag(unit), density.arrays), start
+        lambda w: scaled(jnp.asarray(centre + unit * w), jnp.diag(unit), objective.arrays), start
     )
     tell("leapfrog")
     runs[LEAPFROG] = _leapfrog(loss, fixed, start, eigenvalues[-1], 40 if quick else 400, seed)

@@ -103,7 +103,7 @@ class Refitter:
         self._units, self._copies = units, copies
         self._density, objective = units.density, units.objective
         self._start = jnp.asarray(best.z[objective.free])
-        self._scale = jnp.asarray(rescale(objective, self._start, self._density.arrays))
+        self._scale = jnp.asarray(rescale(objective, np.asarray(self._start)))
         self._own = np.flatnonzero(~moved_by_effects(self._density, best.z))
         self._climb = jax.jit(self._mode)
         self._draws = jax.jit(self._evaluate)

@@ -137,7 +137,7 @@ def refit(
         From one compiled program; replicates run in batches that keep memory small.
     """
     density = objective.density
-    scale = rescale(objective, jnp.asarray(theta), density.arrays)
+    scale = rescale(objective, theta)
     rows = max(density.num_observations, 1)
     batch = int(np.clip(_ELEMENTS // (rows * max(theta.size, 1)), 1, num))
     units = members = None

@@ -150,7 +150,7 @@ class Programs:
         density, start = units.density, jnp.asarray(z[units.objective.free])
         self.units, self._arrays = units, density.arrays
         objective = Objective(density=density, method="MAP")
-        self._scale = np.asarray(rescale(objective, start, density.arrays))
+        self._scale = rescale(objective, np.asarray(start))
         self._inverse, scaled = np.linalg.inv(self._scale), jnp.asarray(self._scale)
 
         def climb(start: jax.Array, width: Any, jacobian: Any, arrays: Any) -> jax.Array:

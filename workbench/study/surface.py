@@ -288,7 +288,7 @@ def _path(objective: Objective, best: ModeFit, centre: np.ndarray) -> np.ndarray
         return -objective(fixed[0] + unit * w, fixed[1])
 
     gradient = jax.jit(jax.value_and_grad(loss))
-    *_, w = lbfgs_path(gradient, (jnp.asarray(centre), objective.density.arrays),
+    *_, w = lbfgs_path(gradient, (jnp.asarray(centre), objective.arrays),
                        (start - centre) / unit)  # fmt: skip
     return centre + unit * w
 
