@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -219,3 +220,9 @@ def test_completion_offers_commands_models_and_data(line, offer):
     }  # fmt: skip
     result = CliRunner().invoke(main, [], prog_name="workbench", env=environment)
     assert f"plain,{offer}" in result.stdout.splitlines()
+
+
+def test_a_command_leaves_the_collector_as_it_was():
+    before = gc.get_threshold()
+    main.main(args=["list", "data"], standalone_mode=False)
+    assert gc.get_threshold() == before

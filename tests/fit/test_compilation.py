@@ -50,6 +50,28 @@ def test_other_data_of_the_same_shapes_use_the_same_programs() -> None:
     assert wb.fit_mle(other).params["m"] == pytest.approx(4.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("name", ["derivatives_in", "twin"])
+def test_two_posterior_modes_share_their_programs(name: str) -> None:
+    density = read_density(scaled, {"y": [1.0, 2.0]})
+    mle, mode, laplace = (Objective(density=density, method=m) for m in ("MLE", "MAP", "Laplace"))
+    assert getattr(mode, name) is getattr(laplace, name)
+    assert getattr(mode, name) is not getattr(mle, name)
+
+
+def test_programs_that_are_shared_tell_two_posteriors_apart() -> None:
+    def rate(y: Any = None) -> None:
+        numpyro.sample("y", dist.Poisson(numpyro.sample("r", dist.Gamma(3.0, 2.0))), obs=y)
+
+    # Gamma(a, b) and the sum s of n counts: mode (a + s - 1) / (b + n), or (a + s) / (b + n) of
+    # its logarithm (Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.6)
+    density = read_density(rate, {"y": np.array([4, 1, 2])})
+    for method, fit, truth in (("MAP", wb.fit_map, 9 / 5), ("Laplace", wb.fit_laplace, 10 / 5)):
+        found = fit(density)
+        assert found.params["r"] == pytest.approx(truth, abs=1e-8)
+        objective = Objective(density=density, method=method)
+        assert float(objective(jnp.asarray(found.z))) == pytest.approx(found.log_objective)
+
+
 def test_a_variable_that_a_function_reads_is_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     first = wb.fit_mle(scaled, {"y": [1.0, 3.0]})
     monkeypatch.setitem(globals(), "UNIT", 4.0)

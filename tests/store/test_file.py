@@ -15,6 +15,7 @@ from workbench.comparison import Comparison
 from workbench.errors import WorkbenchError
 from workbench.fit import DrawsFit, ModeFit
 from workbench.store import load, read_source, save
+from workbench.store.file import _encoding
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,16 @@ def assert_same(a, b):
         assert a == b or (np.isnan(a) and np.isnan(b))
     else:
         assert a == b
+
+
+def test_what_shrinks_is_compressed_and_all_that_is_big_is_checked(tmp_path):
+    draws, flags = np.random.default_rng(0).normal(size=(2, 4000)), np.zeros((2, 4000), dtype=bool)
+    dims = ("chain", "draw")
+    dataset = xr.Dataset({"draws": (dims, draws), "flags": (dims, flags), "few": ("chain", [1, 2])})
+    dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding=_encoding(dataset))
+    with h5py.File(tmp_path / "a.nc") as file:
+        found = {k: (file[k].compression, file[k].fletcher32) for k in ("draws", "flags", "few")}
+    assert found == {"draws": (None, True), "flags": ("gzip", True), "few": (None, False)}
 
 
 @pytest.mark.parametrize("name", ["table", "ledger", "scores"])

@@ -265,7 +265,7 @@ class _Keys(NamedTuple):
     starts: jax.Array
     chains: jax.Array
     effects: jax.Array
-    predictive: jax.Array
+    predictive: tuple[jax.Array, jax.Array]
 
 
 def _keys(seed: int, num_chains: int) -> _Keys:
@@ -279,7 +279,7 @@ def _keys(seed: int, num_chains: int) -> _Keys:
         starts=rest[0],
         chains=chains,
         effects=rest[1],
-        predictive=rest[2:],
+        predictive=(rest[2], rest[3]),
     )
 
 

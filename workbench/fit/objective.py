@@ -48,9 +48,9 @@ from workbench.model.grouping import (
 from workbench.model.marginal import Marginal
 from workbench.model.quadrature import checked_groups, laplace_correction
 
-Method = Literal["MLE", "REML", "MAP", "Laplace", "Firth", "posterior"]
+Method = Literal["MLE", "REML", "MAP", "Laplace", "Firth"]
 _BLOCK = 16  # points evaluated by one call of the compiled objective
-_POSTERIOR = "posterior"  # the method of the twin of MAP and Laplace
+_POSTERIOR: Any = "posterior"  # the method of the twin of MAP and Laplace
 _JACOBIAN = "weight of the log Jacobian"  # no argument of a function is called so
 
 

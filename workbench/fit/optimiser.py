@@ -22,7 +22,7 @@ import optax
 
 from workbench.errors import FitError
 from workbench.fit.compilation import compiled
-from workbench.fit.concavity import one_maximum
+from workbench.fit.concavity import has_one_maximum, one_maximum
 from workbench.fit.objective import Objective
 from workbench.fit.scaling import rescale, scale_of_information, units
 from workbench.fit.scoring import can_score, climb_by_scoring
@@ -139,7 +139,8 @@ def maximise(
         Bound on the L-BFGS iterations of a start.
     init : numpy.ndarray, optional
         A further start, shape (P,), of the size of the optimum: it is first climbed from by
-        damped scoring (:mod:`workbench.fit.scoring`), which follows curved valleys.
+        damped scoring (:mod:`workbench.fit.scoring`), which follows curved valleys, unless the
+        likelihood is known to have none (:mod:`workbench.fit.concavity`).
     kind : str
         Where the starts come from, see :mod:`workbench.fit.starts`.
 
@@ -156,7 +157,7 @@ def maximise(
     unit = np.ones(objective.free.size)
     if num_starts > 1:
         unit = units(objective, np.zeros(unit.size) if init is None else np.asarray(init))
-    if init is not None and can_score(objective):
+    if init is not None and can_score(objective) and not has_one_maximum(objective.density):
         init = climb_by_scoring(objective, np.asarray(init, dtype=float), max_iterations)
     z0 = _starting_points(objective, key, unit, num_starts, init, kind)
     if len(z0) == 0:

@@ -157,7 +157,7 @@ def observed_value(density: Density, name: str) -> np.ndarray | None:
     """Value of an observed site as the model sees it; ``None`` where its data are not given."""
     if not _has_observations(density):
         return None
-    return np.asarray(_observed(density, name)(jnp.zeros(density.size), density.arrays))
+    return np.asarray(_observed(density, name)(np.zeros(density.size), density.arrays))
 
 
 def _has_observations(density: Density) -> bool:

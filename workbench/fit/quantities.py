@@ -92,15 +92,15 @@ class Completion:
         Of the draws.
     statistics : dict of str to numpy.ndarray
         Sampler statistics, shape (C, S).
-    keys : jax.Array
-        Keys of the predictive and of the prior draws, shape (2,).
+    keys : tuple of jax.Array
+        Keys of the predictive and of the prior draws.
     """
 
     density: Density
     z: np.ndarray
     quantities: Quantities
     statistics: dict[str, np.ndarray]
-    keys: jax.Array
+    keys: tuple[jax.Array, jax.Array]
 
     def __call__(self) -> Groups:
         """Make the groups."""

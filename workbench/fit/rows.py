@@ -119,7 +119,7 @@ def _events(density: Density) -> int:
         found.append(fn.event_dim)
         return z
 
-    jax.eval_shape(program, jnp.zeros(density.size), density.arrays)
+    jax.eval_shape(program, np.zeros(density.size), density.arrays)
     return found[0]
 
 
@@ -236,7 +236,7 @@ def _row_program(
         free = slice(None) if conditional else density.coordinates("parameter")
         return {**rest, "mean": mean, "mean_jacobian": jacobian[:, free]}
 
-    jax.eval_shape(program, jnp.zeros(density.size), density.arrays)
+    jax.eval_shape(program, np.zeros(density.size), density.arrays)
     return jax.jit(program), kinds[0]
 
 

@@ -335,7 +335,7 @@ class Density:
     def num_observations(self) -> int:
         """Number of independent observations: unmasked elements of the observed log density."""
         sizes, kept = _counts(self.twin)
-        found = {} if kept is None else kept(jnp.zeros(self.size), self.arrays)
+        found = {} if kept is None else kept(np.zeros(self.size), self.arrays)
         return sum({**sizes, **{n: int(np.sum(x)) for n, x in found.items()}}.values())
 
     def bounds(

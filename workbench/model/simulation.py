@@ -88,7 +88,7 @@ def _drawn(density: Density) -> dict[str, tuple[int, ...]]:
             if site["type"] == "sample" and not site["is_observed"]:
                 found[name] = tuple(jnp.shape(site["value"]))
 
-    jax.eval_shape(program, jnp.zeros(density.size), density.arrays)
+    jax.eval_shape(program, jax.ShapeDtypeStruct((density.size,), float), density.arrays)
     return found
 
 

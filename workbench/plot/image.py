@@ -100,6 +100,11 @@ def _bytes(figure: Figure, kind: str, *, transparent: bool, caption: str = "") -
     import matplotlib as mpl
 
     place = io.BytesIO()
+    # savefig draws a figure that has a layout twice, first to lay it out
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     with mpl.rc_context({"svg.hashsalt": "workbench"}):
         about = {"Date": None} if kind == "svg" else {}
         about |= {"Description": caption} if caption else {}
