@@ -63,8 +63,17 @@ def test_axes_without_a_name_get_one():
         inputs={"x": np.ones((3, 2)), "knots": np.ones(5)}, observed={"y": np.ones(3)}
     )
     assert data.dims == {"y": ("obs",), "x": ("obs", "x_dim_1"), "knots": ("knots_dim_0",)}
-    assert data.coords["obs"] == (0, 1, 2)
-    assert data.coords["knots_dim_0"] == (0, 1, 2, 3, 4)
+    assert data.coords["obs"] == range(3)
+    assert data.coords["knots_dim_0"] == range(5)
+
+
+def test_labels_that_count_the_rows_are_those_that_rows_have_by_default():
+    counted, default = (
+        Dataset.from_arrays(inputs={}, observed={"y": np.ones(10_001)}, coords=coords)
+        for coords in ({"obs": tuple(range(10_001))}, {})
+    )
+    assert counted.fingerprint == default.fingerprint
+    assert replace(default, name="other").coords["obs"] == range(10_001)
 
 
 def test_axes_take_the_name_of_the_observed_rows():

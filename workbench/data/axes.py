@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -106,18 +105,12 @@ def _floating(array: np.ndarray) -> Any:
     return np.float64 if jax.config.jax_enable_x64 else np.float32  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@lru_cache(maxsize=8)
-def counted(length: int) -> tuple[int, ...]:
-    """The labels of a dimension that is given none: 0 to length - 1, the same object each time."""
-    return tuple(range(length))
-
-
 def label_axes(
     arrays: Mapping[str, np.ndarray],
     coords: dict[str, Sequence[Any]],
     dims: dict[str, tuple[str, ...]],
     inputs: set[str],
-) -> tuple[dict[str, tuple], dict[str, tuple[str, ...]]]:
+) -> tuple[dict[str, tuple | range], dict[str, tuple[str, ...]]]:
     """Name every axis, label every dimension, and check that lengths agree.
 
     Parameters
@@ -133,8 +126,8 @@ def label_axes(
 
     Returns
     -------
-    coords : dict of str to tuple
-        Labels of every dimension.
+    coords : dict of str to tuple or range
+        Labels of every dimension: 0 to its length less 1 where none are given.
     dims : dict of str to tuple of str
         Dimensions of every array.
 
@@ -146,7 +139,10 @@ def label_axes(
     for key in sorted(set(dims) - set(arrays)):
         raise DataError(f"dims name '{key}', which is not an array of the data")
     rows: tuple[str, int] | None = None
-    labelled: dict[str, tuple] = {key: tuple(_plain(value)) for key, value in coords.items()}
+    labelled = {
+        key: value if isinstance(value, range) else tuple(_plain(value))
+        for key, value in coords.items()
+    }
     lengths = {key: (len(value), "its labels") for key, value in labelled.items()}
     named: dict[str, tuple[str, ...]] = {}
     for key, array in arrays.items():
@@ -166,7 +162,7 @@ def label_axes(
         if rows is None and names and key not in inputs:
             rows = (names[0], array.shape[0])
     for dim, (length, _) in lengths.items():
-        labelled.setdefault(dim, counted(length))
+        labelled.setdefault(dim, range(length))
     return labelled, named
 
 

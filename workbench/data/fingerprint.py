@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from operator import eq
 from typing import Any
 
 import numpy as np
 
-from workbench.data.axes import counted
 from workbench.errors import DataError
+
+_AT_ONCE = 10_000  # labels
 
 
 def fingerprint(content: Any) -> str:
@@ -55,10 +57,18 @@ def _framed(piece: bytes) -> bytes:
     return len(piece).to_bytes(8, "little") + piece
 
 
+def _is_counted(content: tuple[Any, ...] | list[Any] | range) -> bool:
+    """Whether a sequence is 0, 1, 2 and so on, the labels of rows that are given none."""
+    count = range(len(content))
+    if isinstance(content, range):
+        return content == count
+    return set(map(type, content)) == {int} and all(map(eq, content, count))
+
+
 @lru_cache(maxsize=8)
-def _numbered(size: int) -> bytes:
-    """The pieces of 0 to size - 1, the labels that rows have when they are given none."""
-    return b"".join(_framed(f"int {i}".encode()) for i in range(size))
+def _numbered(start: int, stop: int) -> bytes:
+    """The pieces of the whole numbers from one to another."""
+    return b"".join(_framed(f"int {i}".encode()) for i in range(start, stop))
 
 
 def _pieces(content: Any) -> Iterator[bytes | memoryview]:
@@ -82,9 +92,9 @@ def _pieces(content: Any) -> Iterator[bytes | memoryview]:
             yield from _pieces(content[key])
     elif isinstance(content, (tuple, list, range)):
         yield _framed(f"sequence {len(content)}".encode())
-        count = counted(len(content))
-        if content is count or (set(map(type, content)) == {int} and tuple(content) == count):
-            yield _numbered(len(content))
+        if _is_counted(content):
+            for start in range(0, len(content), _AT_ONCE):
+                yield _numbered(start, min(start + _AT_ONCE, len(content)))
             return
         for item in content:
             yield from _pieces(item)

@@ -37,6 +37,7 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.hmc_util import build_adaptation_schedule
 
 from workbench.fit.compilation import WHOLE_LOOPS, compiled
+from workbench.fit.memory import return_freed_memory
 from workbench.fit.prepared import blank_preparation, log_joint_program
 from workbench.model import Density
 from workbench.model.arrow import Arrow
@@ -259,7 +260,14 @@ def chain_programs(
     )
     state = jax.eval_shape(begin, *first, fixed)
     steps, clock = (jax.ShapeDtypeStruct(s, jnp.result_type(int)) for s in ((), (CHUNK, 2)))
-    return ChainPrograms(
-        begin=jax.jit(begin).lower(*first, fixed).compile(),
+    made = jax.jit(begin).lower(*first, fixed).compile()
+    large = density.tangents_at_once is not None
+    if large:
+        return_freed_memory()  # the compiler's
+    found = ChainPrograms(
+        begin=made,
         advance=jax.jit(advance).lower(state, clock, steps, fixed).compile(WHOLE_LOOPS),
     )
+    if large:
+        return_freed_memory()
+    return found

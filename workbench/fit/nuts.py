@@ -19,6 +19,7 @@ from workbench.fit.draws import DrawsFit
 from workbench.fit.guide import Guide, find_guide
 from workbench.fit.hierarchy import Effects, change_of_effects
 from workbench.fit.kernel import Target, adaptation_clock, chain_programs
+from workbench.fit.memory import return_freed_memory
 from workbench.fit.mode import ModeFit
 from workbench.fit.prepared import prepare_data
 from workbench.fit.provenance import provenance, stopwatch
@@ -157,6 +158,8 @@ def fit_nuts(
     def begin(coordinates: Coordinates) -> tuple[_Plan, Sampler]:
         accept = target_accept_prob or (None if whiten else _ACCEPT_HIERARCHY)
         plan = _Plan.of(coordinates, num_warmup, accept, max_tree_depth)
+        if target.tangents_at_once is not None:
+            return_freed_memory()  # the mode's
         programs = chain_programs(
             target,
             plan.max_tree_depth,
@@ -185,6 +188,8 @@ def fit_nuts(
         change = change_of_effects(density, effects, seed=seed)
         target = density if change is None else change.target
         whiten = change is None or change.whiten
+        if target.tangents_at_once is not None:
+            return_freed_memory()
         if saved is None:
             given = laplace if change is None else None
             guide = find_guide(target, seed=seed) if given is None else Guide.of(given)

@@ -1,8 +1,8 @@
 """Plain Python values as JSON text and back, with the types that JSON lacks marked.
 
 Scalars and lists stand as they are; ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``,
-``{"bytes": base64}`` and ``{"range": n}`` (for the labels 0 to n-1) stand for the rest. Floats
-are written with all their digits, ``nan`` and infinities by name.
+``{"bytes": base64}``, ``{"count": n}`` (a range from 0) and ``{"range": n}`` (a tuple of it) stand
+for the rest. Floats are written with all their digits, ``nan`` and infinities by name.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ def is_plain(value: Any) -> bool:
     """Say whether a value is made of scalars, text, tuples, lists and mappings only."""
     if isinstance(value, Mapping):
         return all(is_plain(k) and is_plain(v) for k, v in value.items())
+    if isinstance(value, range):
+        return value == range(len(value))
     if isinstance(value, tuple | list):
         return all(is_plain(v) for v in value)
     return value is None or isinstance(value, (*_SCALARS, bytes))
@@ -74,6 +76,8 @@ def _mark(value: Any) -> Any:
         return {"dict": [[_mark(k), _mark(v)] for k, v in value.items()]}
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, range):
+        return {"count": len(value)}
     if isinstance(value, tuple):
         counted = len(value) > 8 and all(type(v) is int for v in value)
         if counted and value == tuple(range(len(value))):
@@ -92,4 +96,6 @@ def _unmark(value: Any) -> Any:
         return {_unmark(k): _unmark(v) for k, v in content}
     if kind == "tuple":
         return tuple(_unmark(v) for v in content)
+    if kind == "count":
+        return range(content)
     return tuple(range(content)) if kind == "range" else base64.b64decode(content)
