@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.comparison.leave_one_out import LeaveOneOut, psis_loo
 from workbench.fit import DrawsFit, ModeFit, Prediction
 
 COLUMNS = ("score", "method", "value", "std_error", "note")
@@ -72,17 +71,22 @@ def scores_table(
 
 
 @lru_cache(maxsize=2)
-def leave_one_out(fit: DrawsFit) -> LeaveOneOut | None:
+def leave_one_out(fit: DrawsFit) -> Any:
     """PSIS-LOO of a fit over its observed sites together; ``None`` where it cannot be had."""
     if "log_likelihood" not in fit.datatree.children:
         return None
+    from workbench import az
+
     group = fit.datatree["log_likelihood"].to_dataset()
     stacked = [v.to_numpy().reshape(*v.shape[:2], -1) for v in group.data_vars.values()]
     log_likelihood = np.concatenate(stacked, axis=-1)
-    chains, draws, rows = log_likelihood.shape
+    _, draws, rows = log_likelihood.shape
     if draws < 25 or rows < 2 or not np.isfinite(log_likelihood).all():
         return None
-    return psis_loo(log_likelihood.reshape(chains * draws, rows))
+    tree = az.from_dict(
+        {"posterior": {"one": log_likelihood[..., 0]}, "log_likelihood": {"y": log_likelihood}}
+    )
+    return az.loo(tree, reff=1.0)
 
 
 def _loo_rows(fit: DrawsFit, random_effects: bool) -> list[tuple[Any, ...]]:
@@ -93,14 +97,14 @@ def _loo_rows(fit: DrawsFit, random_effects: bool) -> list[tuple[Any, ...]]:
             "needs a finite log-likelihood of two observations or more, and 25 draws per chain",
         )
         return [("elpd_loo", "NUTS", np.nan, np.nan, why)]
-    k = result.pareto_k
+    k = np.asarray(result.pareto_k)
     bad = int((k > result.good_k).sum())
     note = f"{bad} of {k.size} Pareto k above {result.good_k:.2f}"
     if random_effects:
         note += "; conditional on the random effects"
     return [
-        ("elpd_loo", "NUTS", result.elpd, result.se, note),
-        ("p_loo", "NUTS", result.p, np.nan, "effective number of parameters"),
+        ("elpd_loo", "NUTS", float(result.elpd), float(result.se), note),
+        ("p_loo", "NUTS", float(result.p), np.nan, "effective number of parameters"),
         ("worst Pareto k", "NUTS", float(k.max()), np.nan, f"row {int(k.argmax())} (from 0)"),
     ]
 

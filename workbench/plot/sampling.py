@@ -201,7 +201,8 @@ def pareto_k(source: Comparison | DrawsFit, *, ax: Axes | None = None) -> Axes:
             "no Pareto k can be had from these draws: expected a finite pointwise log-likelihood "
             "and at least 25 draws per chain"
         )
-    k, good = result.pareto_k, result.good_k
+    k = np.ravel(np.asarray(result.pareto_k, dtype=float))
+    good = float(result.good_k)
     ax = new_axes(ax, 6.0, 3.2)
     rows = np.arange(len(k))
     bad = k > good
