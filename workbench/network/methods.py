@@ -15,10 +15,10 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fit import fit_map, fit_mle, fit_nuts
 from workbench.model import Model
-from workbench.network.collapse import fit_network_nuts
 from workbench.network.contest import Answer, Method
 from workbench.network.laplace import Structure, fit_network_laplace
 from workbench.network.mixing import network_mixing
+from workbench.network.nuts import fit_network_nuts
 from workbench.network.prediction import Predictive, equal_mixture, mixture_of_outputs
 from workbench.network.reading import Network, read_network
 from workbench.network.tempering import Part, tempered
