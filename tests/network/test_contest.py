@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
+from tests.benchmarks.networks import read_case
 from workbench.errors import UsageError
 from workbench.network import (
     Answer,
@@ -84,3 +85,17 @@ def test_contest_pairs_methods_by_split():
 def test_contest_needs_a_method_and_a_split():
     with pytest.raises(UsageError, match="at least one method and one split; got none"):
         hold_contest({}, [])
+
+
+def test_a_reference_case_of_classes_is_read_as_classes(tmp_path):
+    """Labels that are numbers are told apart, not measured; a column that never changes is left."""
+    rows = "\n".join(f"{k},7,{k % 3}" for k in range(12))
+    (tmp_path / "data.csv").write_text(f"x0,x1,y\n{rows}\n")
+    (tmp_path / "splits.json").write_text('[{"valid": [3], "test": [0, 1, 2]}]')
+    (tmp_path / "case.json").write_text('{"name": "thirds", "n_classes": 3}')
+    [(train, test)], case = read_case(tmp_path)
+    assert case["name"] == "thirds"
+    assert (train.num_rows, test.num_rows) == (9, 3)
+    assert train.inputs["num_classes"] == 3
+    assert train.inputs["x"].shape[1] - 1 == 1  # an intercept stands first
+    np.testing.assert_array_equal(test.observed["y"], [0, 1, 2])
