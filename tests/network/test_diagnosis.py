@@ -14,6 +14,7 @@ from models.mlp_regression import mlp_regression
 from workbench.errors import UsageError
 from workbench.network import (
     NormalMixture,
+    by_network_nuts,
     diagnose_network,
     fit_network_laplace,
     fit_network_nuts,
@@ -116,9 +117,11 @@ def linear_ensemble():
     return train_network(line, num_members=3, num_epochs=500)
 
 
+SHORT: Any = {"num_warmup": 10, "num_samples": 20, "num_chains": 2, "max_tree_depth": 3}
+
+
 def short_chains():
-    settings: Any = {"num_warmup": 10, "num_samples": 20, "num_chains": 2, "max_tree_depth": 3}
-    return fit_network_nuts(network(1.0), **settings)
+    return fit_network_nuts(network(1.0), **SHORT)
 
 
 REAL = {
@@ -137,6 +140,11 @@ def test_real_fits_get_the_word_they_deserve(name):
     fit = make()
     found = diagnose_network(fit, TRAIN, TEST, mixing=getattr(fit, "mixing", None))
     assert {f.code for f in found} == expected
+
+
+def test_a_contest_says_of_chains_that_they_are_apart():
+    method = by_network_nuts(mlp_regression(hidden=(3,), prior_scale=1.0), **SHORT)
+    assert "the chains sit in 2 different functions" in method(TRAIN, 0).note
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from workbench.fit import fit_map, fit_mle, fit_nuts
 from workbench.model import Model
 from workbench.network.contest import Answer, Method
 from workbench.network.laplace import Structure, fit_network_laplace
-from workbench.network.mixing import network_mixing
+from workbench.network.mixing import Mixing, network_mixing
 from workbench.network.nuts import fit_network_nuts
 from workbench.network.prediction import Predictive, equal_mixture, mixture_of_outputs
 from workbench.network.reading import Network, read_network
@@ -170,11 +170,23 @@ def by_network_nuts(model: Model, **settings: Any) -> Method:
             predict=fit.predict,
             # the warm-up's steps are not kept: counted as if like the draws'
             num_gradients=float(steps.sum()) * (1 + kept["num_warmup"] / steps.shape[1]),
+            note=_apart(fit.mixing),
             network=fit.network,
             mixing=fit.mixing,
         )
 
     return method
+
+
+def _apart(mixing: Mixing) -> str:
+    """What to say of chains that do not mix with each other."""
+    if mixing.num_modes == 1:
+        return ""
+    worst = float(mixing.table["r_hat"].filter(like="function").max())
+    return (
+        f"the chains sit in {mixing.num_modes} different functions (R-hat {worst:.2f}): what they "
+        "predict is an ensemble's, not the posterior's"
+    )
 
 
 def _ended(z: np.ndarray, log_objective: np.ndarray) -> np.ndarray:
