@@ -69,11 +69,11 @@ def methods_of(model: wb.Model, num_epochs: int, *, classes: bool) -> dict[str, 
     train = {"num_epochs": num_epochs, "learning_rate": 0.01}
     nuts = {"num_warmup": 300, "num_samples": 300, "num_chains": 2}
     return {
-        "laplace": by_laplace(model, precision="layer"),
-        "laplace mixture": by_laplace(model, precision="layer", num_members=5),
-        "kronecker": by_laplace(model, "kronecker", precision="layer"),
-        "diagonal": by_laplace(model, "diagonal", precision="layer"),
-        "last layer": by_laplace(model, "last layer", precision="layer"),
+        "laplace": by_laplace(model),
+        "laplace mixture": by_laplace(model, num_members=5),
+        "kronecker": by_laplace(model, "kronecker"),
+        "diagonal": by_laplace(model, "diagonal"),
+        "last layer": by_laplace(model, "last layer"),
         "mle": by_mode(model, penalised=False),
         "map": by_mode(model, penalised=True),
         "adam": by_training(model, **train),

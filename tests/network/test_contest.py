@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 import workbench as wb
+from models.mlp_classifier import mlp_classifier
 from tests.benchmarks.networks import read_case
 from workbench.errors import UsageError
 from workbench.network import (
     Answer,
     ClassMixture,
     NormalMixture,
+    by_laplace,
     fit_temperature,
     hold_contest,
     reliability,
@@ -99,3 +101,12 @@ def test_a_reference_case_of_classes_is_read_as_classes(tmp_path):
     assert train.inputs["num_classes"] == 3
     assert train.inputs["x"].shape[1] - 1 == 1  # an intercept stands first
     np.testing.assert_array_equal(test.observed["y"], [0, 1, 2])
+
+
+def test_laplace_keeps_the_models_own_prior_for_classes():
+    """The evidence of classes that are nearly separated has no maximum worth finding."""
+    model, data = mlp_classifier(hidden=(2,)), wb.load_dataset("iris")
+    own = by_laplace(model, precision=1.0)(data, 0)
+    np.testing.assert_array_equal(by_laplace(model)(data, 0).modes, own.modes)
+    tuned = by_laplace(model, precision="layer", max_steps=40)(data, 0)
+    assert not np.allclose(tuned.modes, own.modes, rtol=0.1)

@@ -16,7 +16,7 @@ from workbench.data import Dataset
 from workbench.fit import fit_map, fit_mle, fit_nuts
 from workbench.model import Model
 from workbench.network.contest import Answer, Method
-from workbench.network.laplace import Structure, fit_network_laplace
+from workbench.network.laplace import Structure, Tuning, fit_network_laplace
 from workbench.network.mixing import Mixing, network_mixing
 from workbench.network.nuts import fit_network_nuts
 from workbench.network.prediction import Predictive, equal_mixture, mixture_of_outputs
@@ -86,9 +86,20 @@ def by_training(model: Model, **settings: Any) -> Method:
 
 
 def by_laplace(
-    model: Model, structure: Structure = "full", *, num_members: int = 1, **settings: Any
+    model: Model,
+    structure: Structure = "full",
+    *,
+    num_members: int = 1,
+    precision: Tuning | float | None = None,
+    **settings: Any,
 ) -> Method:
-    """Laplace's approximation, linearised, its prior tuned by the evidence.
+    """Laplace's approximation, linearised.
+
+    The prior precision of each layer is tuned by the evidence where the noise is Normal, and for
+    classes it is the model's own, if ``precision`` does not say otherwise. Where a network nearly
+    separates the classes the evidence has no maximum that means anything: on ``vehicle`` it rises
+    by 72 nats in 1000 steps while the last layer's precision falls to 3e-4 of the model's, and the
+    test log-likelihood falls from -0.47 to -0.67 a row.
 
     With ``num_members`` the equal mixture of that many, each about the mode that its own start
     came to: the posterior of a network has many hills, of which one approximation sees one
@@ -105,8 +116,10 @@ def by_laplace(
 
     def method(train: Dataset, seed: int) -> Answer:
         network = read_network(model, train)
+        tuning = "layer" if network.family == "Normal" else 1.0
+        given = {"precision": tuning if precision is None else precision, **settings}
         fits = [
-            fit_network_laplace(network, structure=structure, seed=seed + _APART * k, **settings)
+            fit_network_laplace(network, structure=structure, seed=seed + _APART * k, **given)
             for k in range(num_members)
         ]
         fits.sort(key=lambda fit: -fit.log_evidence)
