@@ -37,15 +37,17 @@ sds of draws over sds of gradients, or of the latter alone, from a first run: 49
 stalls on log σ: its ESS was 192 of 2000 draws with 31 steps where the location's was 1375.
 
 Against the plain path over all weights (means and squares of the function at 25 rows, 4 x 5,000 and
-4 x 20,000 draws on nile and 4 x 5,000 on 1-16-1) the largest of 52 z-scores were 1.2 to 3.5, as
-between two seeds of either. ``python -m tests.benchmarks network_sampling`` measures it beside
-NumPyro's own ``MCMC``: a draw takes 31 steps in place of 646, each three times as dear, and for
-each second of CPU time, compilation included, the least ESS was 4.7, 5.9 and 6.5 times as large
-in runs beside other work (10 to 14 times with trees of 15 steps).
+4 x 20,000 draws on nile and 4 x 5,000 on 1-16-1) the largest of 52 z-scores were 1.2 to 3.6;
+between two seeds of one sampler they were 0.7 to 3.2.
+
+``python -m tests.benchmarks network_sampling`` measures it beside NumPyro's own ``MCMC``: a draw
+takes 31 steps in place of 646, each three times as dear, and for each second of CPU time the least
+ESS was 6.0 and 6.6 times as large in alternating runs beside other work (11 and 12 times with trees
+of 15 steps), and 3.4 times in a process that still had to compile.
 
 Where the noise is small beside the function (``energy``: a thirtieth) each hill is steep, the step
 a three hundredth of a prior sd, and chains stay on the hill that they come to: R-hat of the
-function 1.4 to 2.1 with any metric and bound, from random starts and from modes.
+function at the data 1.4 to 2.1 with any metric and bound, from random starts and from modes.
 
 References
 ----------
