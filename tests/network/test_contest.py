@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 import workbench as wb
+from models.mlp_classifier import mlp_classifier
+from tests.benchmarks.networks import read_case
 from workbench.errors import UsageError
 from workbench.network import (
     Answer,
     ClassMixture,
     NormalMixture,
+    by_laplace,
     fit_temperature,
     hold_contest,
     reliability,
@@ -84,3 +87,26 @@ def test_contest_pairs_methods_by_split():
 def test_contest_needs_a_method_and_a_split():
     with pytest.raises(UsageError, match="at least one method and one split; got none"):
         hold_contest({}, [])
+
+
+def test_a_reference_case_of_classes_is_read_as_classes(tmp_path):
+    """Labels that are numbers are told apart, not measured; a column that never changes is left."""
+    rows = "\n".join(f"{k},7,{k % 3}" for k in range(12))
+    (tmp_path / "data.csv").write_text(f"x0,x1,y\n{rows}\n")
+    (tmp_path / "splits.json").write_text('[{"valid": [3], "test": [0, 1, 2]}]')
+    (tmp_path / "case.json").write_text('{"name": "thirds", "n_classes": 3}')
+    [(train, test)], case = read_case(tmp_path)
+    assert case["name"] == "thirds"
+    assert (train.num_rows, test.num_rows) == (9, 3)
+    assert train.inputs["num_classes"] == 3
+    assert train.inputs["x"].shape[1] - 1 == 1  # an intercept stands first
+    np.testing.assert_array_equal(test.observed["y"], [0, 1, 2])
+
+
+def test_laplace_keeps_the_models_own_prior_for_classes():
+    """The evidence of classes that are nearly separated has no maximum worth finding."""
+    model, data = mlp_classifier(hidden=(2,)), wb.load_dataset("iris")
+    own = by_laplace(model, precision=1.0)(data, 0)
+    np.testing.assert_array_equal(by_laplace(model)(data, 0).modes, own.modes)
+    tuned = by_laplace(model, precision="layer", max_steps=40)(data, 0)
+    assert not np.allclose(tuned.modes, own.modes, rtol=0.1)

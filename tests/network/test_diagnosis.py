@@ -12,7 +12,15 @@ import pytest
 import workbench as wb
 from models.mlp_regression import mlp_regression
 from workbench.errors import UsageError
-from workbench.network import NormalMixture, diagnose_network, read_network
+from workbench.network import (
+    NormalMixture,
+    by_network_nuts,
+    diagnose_network,
+    fit_network_laplace,
+    fit_network_nuts,
+    read_network,
+    train_network,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-2, 2, size=(60, 1))
@@ -94,3 +102,52 @@ def test_rows_that_were_not_fitted_are_refused(sound):
     fit: Any = SimpleNamespace(network=sound, predict=None)
     with pytest.raises(UsageError, match="expects the 40 rows that were fitted; got 20"):
         diagnose_network(fit, TEST, TRAIN)
+
+
+def memorising():
+    """Two wide layers and no penalty on 40 rows, until the training loss has nothing left."""
+    wide = read_network(mlp_regression(hidden=(20, 20), prior_scale=1.0), TRAIN)
+    settings: Any = {"penalty": "none", "num_epochs": 3000, "learning_rate": 0.02}
+    return train_network(wide, batch_size=40, **settings)
+
+
+def linear_ensemble():
+    """The loss has one minimum, which every member comes to."""
+    line = read_network(mlp_regression(hidden=(), prior_scale=1.0), TRAIN)
+    return train_network(line, num_members=3, num_epochs=500)
+
+
+SHORT: Any = {"num_warmup": 10, "num_samples": 20, "num_chains": 2, "max_tree_depth": 3}
+
+
+def short_chains():
+    return fit_network_nuts(network(1.0), **SHORT)
+
+
+REAL = {
+    "sound": (lambda: fit_network_laplace(network(1.0), precision="layer"), set()),
+    # weights held a thousand times as tightly as the model asks
+    "held": (lambda: fit_network_laplace(network(1.0), precision=1e3), {"under-fitted"}),
+    "one function": (linear_ensemble, {"ensemble collapsed", "under-fitted"}),
+    "too short": (short_chains, {"not mixed", "several functions"}),
+    "wide": (lambda: fit_network_laplace(network(10.0), precision="layer"), {"prior too wide"}),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_fits_get_the_word_they_deserve(name):
+    make, expected = REAL[name]
+    fit = make()
+    found = diagnose_network(fit, TRAIN, TEST, mixing=getattr(fit, "mixing", None))
+    assert {f.code for f in found} == expected
+
+
+def test_a_contest_says_of_chains_that_they_are_apart():
+    method = by_network_nuts(mlp_regression(hidden=(3,), prior_scale=1.0), **SHORT)
+    assert "the chains sit in 2 different functions" in method(TRAIN, 0).note
+
+
+@pytest.mark.slow
+def test_a_network_that_memorises_is_told_so():
+    found = diagnose_network(memorising(), TRAIN, TEST)
+    assert {f.code for f in found} == {"over-fitted", "noise absorbed"}

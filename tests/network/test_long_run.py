@@ -29,25 +29,34 @@ def test_chains_agree_about_the_function(name):
     assert (table[["ess_bulk", "ess_tail"]] > 400).all(axis=None)
 
 
+def location(network, draws, shape):
+    """Mean and mean square of the location at some rows, with Monte Carlo errors."""
+    some = {k: v[ROWS] for k, v in network.rows.items()}
+    flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in draws.items()}
+    outputs = network.outputs_of_draws(flat, some)[..., 0]
+    values = np.concatenate([outputs, outputs**2], axis=1).reshape(*shape, -1)
+    tree = az.from_dict({"posterior": {"f": values}})["posterior"].to_dataset()
+    return values.mean(axis=(0, 1)), az.mcse(tree, method="mean")["f"].to_numpy()
+
+
 @pytest.mark.slow
 @pytest.mark.reference
-def test_predictive_agrees_with_a_run_of_ten_times_the_draws():
-    network = read_network(mlp_regression(hidden=(4,)), wb.load_dataset("nile"))
-    some = {k: v[ROWS] for k, v in network.rows.items()}
+def test_function_agrees_with_ten_times_the_draws_and_with_the_plain_path():
+    model, data = mlp_regression(hidden=(4,)), wb.load_dataset("nile")
+    network = read_network(model, data)
 
-    def location(num, seed):
-        """Mean and mean square of the location at some rows, with Monte Carlo errors."""
-        fit = fit_network_nuts(network, num_warmup=1000, num_samples=num, seed=seed)
+    def collapsed(num, seed):
+        fit = fit_network_nuts(network, num_samples=num, seed=seed)
         assert fit.mixing.table.loc["function at the data", "r_hat"] < 1.01
         assert fit.mixing.table.loc["function at the data", "ess_bulk"] > 400
-        flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in fit.draws.items()}
-        outputs = network.outputs_of_draws(flat, some)
-        values = np.concatenate([outputs[..., 0], outputs[:, :, 0] ** 2], axis=1)
-        chains = values.reshape(*fit.log_density.shape, -1)
-        tree = az.from_dict({"posterior": {"f": chains}})["posterior"].to_dataset()
-        return values.mean(axis=0), az.mcse(tree, method="mean")["f"].to_numpy()
+        return location(network, fit.draws, fit.log_density.shape)
 
-    short, long = location(1000, 0), location(10_000, 1)
-    z = (short[0] - long[0]) / np.hypot(short[1], long[1])
-    # largest of 24 correlated normal figures: beyond 4 with a probability below 0.0015
-    assert np.abs(z).max() < 4
+    # every weight by NUTS, none integrated out, metric learnt
+    plain = wb.fit_nuts(model, data, num_samples=10_000, seed=2)
+    samples = {x.name: plain.samples[x.name] for x in network.density.latents}
+    others = [collapsed(10_000, 1), location(network, samples, samples["sigma"].shape)]
+    short = collapsed(1000, 0)
+    for other in others:
+        z = (short[0] - other[0]) / np.hypot(short[1], other[1])
+        # largest of 24 correlated normal figures: beyond 4 with a probability below 0.0015
+        assert np.abs(z).max() < 4

@@ -1,11 +1,11 @@
 """Networks: symmetries of their weights, and methods compared by what they predict."""
 
-from workbench.network.collapse import NetworkDraws, fit_network_nuts
 from workbench.network.contest import Answer, Contest, hold_contest
 from workbench.network.diagnosis import diagnose_network, prior_spread
 from workbench.network.laplace import NetworkLaplace, fit_network_laplace
 from workbench.network.methods import by_laplace, by_mode, by_network_nuts, by_nuts, by_training
 from workbench.network.mixing import Mixing, network_mixing
+from workbench.network.nuts import NetworkDraws, fit_network_nuts
 from workbench.network.prediction import ClassMixture, NormalMixture
 from workbench.network.reading import Network, read_network
 from workbench.network.scores import fit_temperature, reliability, scaled_by_temperature, scores

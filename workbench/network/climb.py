@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from workbench.fit.compilation import compiled
 from workbench.network.reading import Network, output_information
@@ -137,7 +138,10 @@ def _kernels(network: Network) -> Kernels:
         return value, by_z, by_log_alpha, effective
 
     def hessian(z: jax.Array, rows: Any, arrays: Any) -> jax.Array:
-        return jax.hessian(lambda w: total(z.at[place].set(w), rows, arrays))(z[place])
+        gradient = jax.grad(lambda w: total(z.at[place].set(w), rows, arrays))
+        _, derivative = jax.linearize(gradient, z[place])
+        # column by column, which stays in the cache: a fifth of the time of all at once
+        return jax.lax.map(derivative, jnp.eye(len(place)))
 
     return Kernels(*map(jax.jit, (total, jacobian, first_order, hessian, laplace)))
 
@@ -203,6 +207,36 @@ class Programs:
     @property
     def _arrays(self) -> dict[str, jax.Array]:
         return self.network.density.arrays
+
+
+class _Bend(NamedTuple):
+    """A symmetric matrix to step by; its spectrum only where it is not positive definite."""
+
+    matrix: np.ndarray
+    values: np.ndarray
+    vectors: np.ndarray
+
+    @classmethod
+    def of(cls, matrix: np.ndarray) -> _Bend:
+        """Look at a matrix: a Cholesky factor costs a tenth of its eigenvalues."""
+        try:
+            cho_factor(matrix, lower=True)
+        except np.linalg.LinAlgError:
+            return cls(matrix, *np.linalg.eigh(matrix))
+        return cls(matrix, np.zeros(0), np.zeros((0, 0)))
+
+    @property
+    def least(self) -> float:
+        """The least eigenvalue, or zero where all are positive."""
+        return float(min(self.values, default=0.0))
+
+    def solve(self, right: np.ndarray, damping: float) -> np.ndarray:
+        """The damped step, eigenvalues by their size."""
+        if not self.values.size:
+            damped = self.matrix + damping * np.eye(right.size)
+            return cho_solve(cho_factor(damped, lower=True), right)
+        size = np.maximum(np.abs(self.values), 1e-10) + damping
+        return self.vectors @ (self.vectors.T @ right / size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,10 +319,9 @@ def climb(
     while np.isfinite(value):
         gradient = at.gradient - precision * z[place] / programs.prior_sd
         H = programs.curvature(z) if exact else at.curvature
-        values, vectors = np.linalg.eigh(H + np.diag(precision))
-        size, along = np.maximum(np.abs(values), 1e-10), vectors.T @ gradient
-        decrement = float(np.sum(along**2 / size))
-        saddle = exact and values[0] < -_FLAT
+        bend = _Bend.of(H + np.diag(precision))
+        decrement = float(gradient @ bend.solve(gradient, 0.0))
+        saddle = exact and bend.least < -_FLAT
         converged = exact and decrement < tolerance and not saddle
         if converged or steps >= max_steps:
             break
@@ -301,12 +334,12 @@ def climb(
         if decrement < tolerance:
             # units that stand together, or at zero, have to be told apart
             for move in (
-                sign * vectors[:, 0] / 2**k for k in range(_SHORTENED) for sign in (1, -1)
+                sign * bend.vectors[:, 0] / 2**k for k in range(_SHORTENED) for sign in (1, -1)
             ):
                 if found is None and posterior_at(trial := moved(move)) > value:
                     found = trial
         while found is None and decrement >= tolerance and damping < _LARGEST:
-            trial = moved(vectors @ (along / (size + damping)))
+            trial = moved(bend.solve(gradient, damping))
             won = posterior_at(trial) > value
             found = trial if won else None
             damping = max(damping / 4, 1e-10) if won else damping * 4

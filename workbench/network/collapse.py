@@ -1,4 +1,4 @@
-r"""NUTS for networks with Normal noise, the last layer integrated out exactly.
+r"""The posterior of a network with Normal noise, its last layer integrated out exactly.
 
 Given the hidden weights and σ, the location is linear in the last layer, :math:`\mu = m + \Phi
 \tilde w` with :math:`\tilde w \sim N(0, I)` in prior sds, so that
@@ -17,42 +17,17 @@ the gradient of the log marginal density is
 
 computed with the density from one Cholesky factor of A, P by P.
 
-Measured on a 1-16-1 tanh network at 200 rows, 300 draws of 2 chains after 300 steps of warm-up:
-
-=========================================  ==============  ===================================
-over all weights or collapsed, acceptance  steps a draw    gradients an effective draw (least
-                                                           bulk or tail ESS of the function)
-=========================================  ==============  ===================================
-all, prior sds as the scale, 0.8           718             991
-all, sds of Laplace's approximation, 0.8   716             1123
-all, whitened by Laplace's, 0.8            1023 (bound)    1265
-collapsed, 0.7                             118, 133        164, 207
-collapsed, 0.7, dense metric learnt        191, 165        335, 261
-collapsed, 0.7, whitened by Laplace's      181, 152        412, 270
-collapsed, 0.6, at most 127 steps          104             166
-collapsed, 0.6, at most 63 steps           63, 63          104, 103
-collapsed, 0.6, at most 31 steps           31, 31          132, 476 (R-hat 1.01, 1.03)
-=========================================  ==============  ===================================
-
-(two figures: two seeds). One metric cannot help where the posterior is many copies of one hill. A
-bound on the trees (``max_tree_depth=6``) does where they are long, since the last doubling of a
-trajectory is mostly in vain; a bound too low leaves a walk that does not mix, so that the default
-stays at 10. On 100 rows with 4 units a draw takes 26 steps, and no bound matters.
-
 ``fit_nuts(..., effects="integrated")`` finds the same integral by itself
 (:mod:`workbench.fit.collapse`), at 2.0 times the cost of a gradient there and 4.4 times with the
 691 rows and 20 units of ``energy`` (35 against 17, 370 against 84 microseconds): it learns the
 quadratic from P derivatives of the whole density, of which here one pass and the closed form of
 its gradient are enough.
 
-A collapsed gradient costs three of the others there (18 against 6 microseconds; the gap closes as
-covariates and layers make the network itself dearer): two products of N P^2, the network, its
-derivative in the last layer row by row, and one Cholesky factor with its inverse (2 microseconds),
-so that a cheaper factorisation would win little. ``python -m tests.benchmarks network_sampling``
-runs it beside NumPyro's own ``MCMC``: with four chains of 1000 draws after 1000 steps of warm-up a
-draw takes 118 steps in place of 646, the least effective sample size is the same (2940 of 2988),
-and for each second of CPU time, compilation included, it is 1.2 to 1.6 times as large in three
-alternating runs beside other work; with trees of at most 63 steps 1.7 to 1.9 times.
+A collapsed gradient costs three of the others there (17 against 5 microseconds; the gap closes as
+covariates and layers make the network itself dearer). The two products of N P^2 take 6 to 7 of
+them, tanh 3, the Cholesky factor with its inverse 2, the rest of network and reductions 5: a
+gradient by hand, in any order of the products, wins a tenth. :mod:`workbench.network.nuts` runs the
+chains, in a twentieth of the steps.
 
 References
 ----------
@@ -64,7 +39,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -73,187 +47,15 @@ import numpy as np
 import numpyro
 from numpyro import handlers
 
-from workbench.errors import FitError, UsageError
+from workbench.errors import FitError
 from workbench.fit.batches import in_batches, random_keys
 from workbench.fit.compilation import compiled
 from workbench.fit.flat import density_of, flat_sites
-from workbench.fit.kernel import Target, adaptation_clock, chain_programs
-from workbench.fit.provenance import Provenance, provenance, stopwatch
-from workbench.fit.sampler import Progress, Sampler
-from workbench.model import Density, Model
+from workbench.model import Density
 from workbench.model.evaluation import Evaluation, evaluate
-from workbench.network.mixing import Mixing, mixing_of_draws
-from workbench.network.prediction import Predictive, mixture_of_outputs
-from workbench.network.reading import Network, random_start, read_network
+from workbench.network.reading import Network
 
 _BATCH = 250  # draws of the last layer made at once
-_PREDICTIVE = 1000  # draws that predictions are averaged over, at most
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NetworkDraws:
-    """Draws of all weights of a network (C chains, S draws).
-
-    Attributes
-    ----------
-    network : Network
-        The network.
-    draws : dict of str to numpy.ndarray
-        Every latent site, shape (C, S, shape of the site).
-    log_density : numpy.ndarray
-        Log density of the hidden weights and σ, the last layer integrated out, shape (C, S).
-    statistics : dict of str to numpy.ndarray
-        Sampler statistics, shape (C, S): ``n_steps, tree_depth, diverging, step_size, ...``.
-    provenance : Provenance
-        Versions, seed, time, settings.
-
-    Examples
-    --------
-    >>> import workbench as wb
-    >>> from models.mlp_regression import mlp_regression
-    >>> data = wb.load_dataset("nile").take(range(0, 100, 5))
-    >>> fit = fit_network_nuts(mlp_regression(hidden=(2,)), data,
-    ...     num_warmup=50, num_samples=20, num_chains=2)
-    >>> fit.draws["W2"].shape
-    (2, 20, 2, 1)
-    """
-
-    network: Network
-    draws: dict[str, np.ndarray]
-    log_density: np.ndarray
-    statistics: dict[str, np.ndarray]
-    provenance: Provenance
-
-    @cached_property
-    def mixing(self) -> Mixing:
-        """R-hat and ESS of weights, aligned weights and the function, and its modes."""
-        return mixing_of_draws(self.network, self.draws, self.log_density)
-
-    def predict(self, data: Any) -> Predictive:
-        """Posterior predictive distribution of some rows.
-
-        Parameters
-        ----------
-        data : Dataset or mapping
-            Rows to predict, by the names of the model's arguments.
-
-        Returns
-        -------
-        NormalMixture
-            Over at most 1000 draws, evenly spaced.
-        """
-        number = self.log_density.size
-        chosen = np.unique(np.linspace(0, number - 1, _PREDICTIVE).astype(int))
-        flat = {k: v.reshape(number, *v.shape[2:])[chosen] for k, v in self.draws.items()}
-        outputs = self.network.outputs_of_draws(flat, self.network.rows_of(data))
-        return mixture_of_outputs(self.network.family, outputs)
-
-
-def fit_network_nuts(
-    model: Model | Callable[..., Any] | Density | Network,
-    data: Any = None,
-    *,
-    seed: int = 0,
-    num_warmup: int = 1000,
-    num_samples: int = 1000,
-    num_chains: int = 4,
-    target_accept_prob: float = 0.7,
-    max_tree_depth: int = 10,
-    progress: Callable[[Progress], None] | None = None,
-) -> NetworkDraws:
-    """Draw from a network's posterior, its last layer integrated out.
-
-    Parameters
-    ----------
-    model : Model, callable, Density or Network
-        A network with hidden layers, Normal priors about 0 and constant Normal noise.
-    data : Dataset or mapping, optional
-        Values by argument name (for a model or a callable).
-    seed : int
-        One seed, split per stage and chain.
-    num_warmup, num_samples, num_chains, target_accept_prob, max_tree_depth
-        As in :func:`workbench.fit_nuts`.
-    progress : callable, optional
-        As in :func:`workbench.fit_nuts`.
-
-    Returns
-    -------
-    NetworkDraws
-        The posterior of :func:`workbench.fit_nuts`, in fewer gradients.
-
-    Raises
-    ------
-    FitError
-        When the model is not of that kind.
-    UsageError
-        When a number is not positive.
-
-    Examples
-    --------
-    See :class:`NetworkDraws`.
-
-    >>> import workbench as wb
-    >>> from models.mlp_classifier import MODEL
-    >>> try:
-    ...     fit_network_nuts(MODEL, wb.load_dataset("iris"))
-    ... except wb.WorkbenchError as error:
-    ...     print(error)
-    network 'mlp_classifier' expects hidden layers and constant Normal noise for its last layer
-    to be integrated out; got family Categorical and 1 hidden layers: use fit_nuts
-    """
-    for name, value in (
-        ("num_warmup", num_warmup),
-        ("num_samples", num_samples),
-        ("num_chains", num_chains),
-    ):
-        if value < 1:
-            raise UsageError(f"{name} expects a positive number; got {value}")
-    network = model if isinstance(model, Network) else read_network(model, data)
-    collapsed = Collapsed.of(network)
-    density = collapsed.density
-    rng = np.random.default_rng(seed)
-    keys = jax.random.split(jax.random.key(seed), 2)
-    with stopwatch() as seconds:
-        starts = np.stack([random_start(network, rng)[collapsed.kept] for _ in range(num_chains)])
-        scale = np.full(density.size, 1 / np.sqrt(2 * len(network.observations)))
-        scale[collapsed.hidden] = network.prior_sd()[: len(collapsed.hidden)]
-        sampler = Sampler(
-            chain_programs(density, max_tree_depth, dense=False, num_vectorized=0),
-            keys=jax.random.split(keys[0], num_chains),
-            starts=starts / scale,
-            target=Target(
-                arrays=density.arrays,
-                centre=jnp.zeros(density.size),
-                scale=jnp.asarray(scale),
-                accept=jnp.asarray(target_accept_prob, dtype=float),
-            ),
-            clock=adaptation_clock(num_warmup),
-            chain_method="parallel",
-            progress=progress,
-        )
-        chains = sampler.advance(num_samples)
-        flat = collapsed.expand(chains.z.reshape(-1, density.size), keys[1])
-        elapsed = seconds()
-    shape = chains.z.shape[:2]
-    return NetworkDraws(
-        network=network,
-        draws={k: v.reshape(*shape, *v.shape[1:]) for k, v in flat.items()},
-        log_density=chains.statistics["lp"],
-        statistics=chains.statistics,
-        provenance=provenance(
-            network.density,
-            seed=seed,
-            seconds=elapsed,
-            settings={
-                "num_warmup": num_warmup,
-                "num_samples": shape[1],
-                "num_chains": num_chains,
-                "target_accept_prob": target_accept_prob,
-                "max_tree_depth": max_tree_depth,
-                "interrupted": chains.interrupted,
-            },
-        ),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,10 @@ import numpy as np
 from workbench.data import Dataset
 from workbench.fit import fit_map, fit_mle, fit_nuts
 from workbench.model import Model
-from workbench.network.collapse import fit_network_nuts
 from workbench.network.contest import Answer, Method
-from workbench.network.laplace import Structure, fit_network_laplace
-from workbench.network.mixing import network_mixing
+from workbench.network.laplace import Structure, Tuning, fit_network_laplace
+from workbench.network.mixing import Mixing, network_mixing
+from workbench.network.nuts import fit_network_nuts
 from workbench.network.prediction import Predictive, equal_mixture, mixture_of_outputs
 from workbench.network.reading import Network, read_network
 from workbench.network.tempering import Part, tempered
@@ -86,9 +86,20 @@ def by_training(model: Model, **settings: Any) -> Method:
 
 
 def by_laplace(
-    model: Model, structure: Structure = "full", *, num_members: int = 1, **settings: Any
+    model: Model,
+    structure: Structure = "full",
+    *,
+    num_members: int = 1,
+    precision: Tuning | float | None = None,
+    **settings: Any,
 ) -> Method:
-    """Laplace's approximation, linearised, its prior tuned by the evidence.
+    """Laplace's approximation, linearised.
+
+    The prior precision of each layer is tuned by the evidence where the noise is Normal, and for
+    classes it is the model's own, if ``precision`` does not say otherwise. Where a network nearly
+    separates the classes the evidence has no maximum that means anything: on ``vehicle`` it rises
+    by 72 nats in 1000 steps while the last layer's precision falls to 3e-4 of the model's, and the
+    test log-likelihood falls from -0.47 to -0.67 a row.
 
     With ``num_members`` the equal mixture of that many, each about the mode that its own start
     came to: the posterior of a network has many hills, of which one approximation sees one
@@ -105,8 +116,10 @@ def by_laplace(
 
     def method(train: Dataset, seed: int) -> Answer:
         network = read_network(model, train)
+        tuning = "layer" if network.family == "Normal" else 1.0
+        given = {"precision": tuning if precision is None else precision, **settings}
         fits = [
-            fit_network_laplace(network, structure=structure, seed=seed + _APART * k, **settings)
+            fit_network_laplace(network, structure=structure, seed=seed + _APART * k, **given)
             for k in range(num_members)
         ]
         fits.sort(key=lambda fit: -fit.log_evidence)
@@ -170,11 +183,23 @@ def by_network_nuts(model: Model, **settings: Any) -> Method:
             predict=fit.predict,
             # the warm-up's steps are not kept: counted as if like the draws'
             num_gradients=float(steps.sum()) * (1 + kept["num_warmup"] / steps.shape[1]),
+            note=_apart(fit.mixing),
             network=fit.network,
             mixing=fit.mixing,
         )
 
     return method
+
+
+def _apart(mixing: Mixing) -> str:
+    """What to say of chains that do not mix with each other."""
+    if mixing.num_modes == 1:
+        return ""
+    worst = float(mixing.table["r_hat"].filter(like="function").max())
+    return (
+        f"the chains sit in {mixing.num_modes} different functions (R-hat {worst:.2f}): what they "
+        "predict is an ensemble's, not the posterior's"
+    )
 
 
 def _ended(z: np.ndarray, log_objective: np.ndarray) -> np.ndarray:

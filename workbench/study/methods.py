@@ -155,16 +155,16 @@ def ways_to_fit(model: Model, *, quick: bool) -> dict[str, Method]:
         "MAP": by_mode(model, penalised=True, num_starts=_STARTS),
         "MLE": by_mode(model, penalised=False, num_starts=_STARTS),
         "ensemble": by_training(model, num_members=5, num_epochs=epochs),
-        "Laplace": by_laplace(model, precision="layer"),
+        "Laplace": by_laplace(model),
         "NUTS": by_nuts(model, **nuts),
     }
     if quick:
         return made
     return made | {
-        "Laplace mixture": by_laplace(model, precision="layer", num_members=5),
-        "Laplace, last layer": by_laplace(model, "last layer", precision="layer"),
-        "Laplace, Kronecker": by_laplace(model, "kronecker", precision="layer"),
-        "Laplace, diagonal": by_laplace(model, "diagonal", precision="layer"),
+        "Laplace mixture": by_laplace(model, num_members=5),
+        "Laplace, last layer": by_laplace(model, "last layer"),
+        "Laplace, Kronecker": by_laplace(model, "kronecker"),
+        "Laplace, diagonal": by_laplace(model, "diagonal"),
         "cold NUTS": by_nuts(model, temperature=0.5, **nuts),
     }
 
