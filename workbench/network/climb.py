@@ -25,6 +25,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from workbench.fit.compilation import compiled
+from workbench.fit.spectral import symmetric_eigen
 from workbench.network.reading import Network, output_information
 
 _NEAR = 1.0  # nats still to be won, below which the exact Hessian takes over
@@ -222,7 +223,7 @@ class _Bend(NamedTuple):
         try:
             cho_factor(matrix, lower=True)
         except np.linalg.LinAlgError:
-            return cls(matrix, *np.linalg.eigh(matrix))
+            return cls(matrix, *symmetric_eigen(matrix))
         return cls(matrix, np.zeros(0), np.zeros((0, 0)))
 
     @property

@@ -46,6 +46,7 @@ import pandas as pd
 
 from workbench.errors import FitError, UsageError
 from workbench.fit.provenance import Provenance, provenance, stopwatch
+from workbench.fit.spectral import symmetric_eigen
 from workbench.model import Density, Model
 from workbench.network.climb import Programs
 from workbench.network.prediction import NormalMixture, Predictive, mixture_of_outputs
@@ -148,7 +149,7 @@ class NetworkLaplace:
         key = jax.random.key(0) if key is None else key
         normal = np.asarray(jax.random.normal(key, (num, self.where.size)))
         # one draw of the weights for all rows: each draw is a function
-        values, vectors = np.linalg.eigh(self.covariance)
+        values, vectors = symmetric_eigen(self.covariance)
         moves = normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
         outputs = mean + np.einsum("sd,nkd->snk", moves, jacobian[..., self.where], optimize=True)
         return mixture_of_outputs(self.network.family, outputs)

@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from workbench.fit.spectral import symmetric_eigen
 from workbench.network.climb import Programs
 from workbench.network.reading import Network
 from workbench.network.symmetry import find_symmetry, nearest_copy
@@ -125,7 +126,7 @@ def loss_surface(network: Network, z: np.ndarray, other: np.ndarray | None = Non
     programs, place = Programs.of(network), network.positions
     number = len(network.observations)
     curvature = programs.curvature(z)
-    values, vectors = np.linalg.eigh(curvature)
+    values, vectors = symmetric_eigen(curvature)
     values, vectors = values[::-1], vectors[:, ::-1]
     gauss_newton = np.linalg.eigvalsh(programs.expand(z, network.rows).curvature)[::-1]
     rows = network.rows

@@ -45,6 +45,7 @@ from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
 from workbench.fit.rows import Rows, read_rows, row_index
+from workbench.fit.spectral import symmetric_eigen
 from workbench.model import Density, Model, read_density
 from workbench.study.instrument import Keep, name_directions, p_loo, start_anew, subject
 
@@ -245,7 +246,7 @@ def _shrinkage(
     """Shares kept, the largest first, and their directions as columns."""
     whole = factor.T @ factor + prior
     sd = 1 / np.sqrt(np.abs(np.diag(whole)))
-    own, axes = np.linalg.eigh(whole * np.outer(sd, sd))
+    own, axes = symmetric_eigen(whole * np.outer(sd, sd))
     if not own[0] > 1e-13 * own[-1]:
         lost = sd * axes[:, 0] * np.sign(axes[np.argmax(np.abs(axes[:, 0])), 0])
         raise FitError(

@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.fit.spectral import symmetric_eigen
+
 _MOST = 100  # Newton steps
 _SWEEPS = 5000
 _HALVINGS = 2.0 ** -np.arange(25)
@@ -131,7 +133,7 @@ def _violation(
 def _positive(hessian: np.ndarray) -> np.ndarray:
     """The Hessian with its negative curvature turned round: a step must lead downhill."""
     symmetric = 0.5 * (hessian + hessian.T)
-    own, axes = np.linalg.eigh(symmetric)
+    own, axes = symmetric_eigen(symmetric)
     if own[0] > 1e-12 * own[-1]:
         return symmetric
     return (axes * np.maximum(np.abs(own), 1e-8 * np.abs(own).max())) @ axes.T

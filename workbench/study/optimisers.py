@@ -45,6 +45,7 @@ import pandas as pd
 
 from workbench.fit import ModeFit, fit_mle
 from workbench.fit.objective import Objective
+from workbench.fit.spectral import symmetric_eigen
 from workbench.model import Density, Model, read_density
 from workbench.study.instrument import require_regular, subject
 from workbench.study.paths import Path, lbfgs_path, newton_path
@@ -207,7 +208,7 @@ def optimisers(
     )
     objective = Objective(density=density, method=best.method)
     unit = 1 / np.sqrt(np.diag(best.information))
-    eigenvalues, axes = np.linalg.eigh(best.information * np.outer(unit, unit))
+    eigenvalues, axes = symmetric_eigen(best.information * np.outer(unit, unit))
     centre, fixed = best.z[objective.free], (best.z[objective.free], unit, objective.arrays)
 
     def loss(w: jax.Array, fixed: Any) -> jax.Array:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from workbench.fit.spectral import symmetric_eigen
+
 Path = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # value, gradient norm, count, w
 
 
@@ -77,7 +79,7 @@ def newton_path(derivatives: Callable[[np.ndarray], Any], start: np.ndarray) -> 
             w = 0.5 * (w + kept[-1][3])  # too far: half the way back
             continue
         kept.append((float(value), float(np.linalg.norm(g)), count, w))
-        own, axes = np.linalg.eigh(hessian)
+        own, axes = symmetric_eigen(hessian)
         move = axes @ (axes.T @ g / np.maximum(np.abs(own), 1e-8 * np.abs(own).max()))
         if g @ move < 1e-14:
             break

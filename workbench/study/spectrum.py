@@ -41,6 +41,7 @@ from scipy.linalg import eigh
 from workbench.errors import FitError
 from workbench.fit import DrawsFit, ModeFit, fit_laplace, fit_nuts
 from workbench.fit.curvature import combination
+from workbench.fit.spectral import symmetric_eigen
 from workbench.model import Density, Model, read_density
 from workbench.study.instrument import (
     Keep,
@@ -190,7 +191,7 @@ def spectrum(
     likelihood, whole = _curvatures(density, mode.z)
     sd = 1 / np.sqrt(np.abs(np.diag(whole)))
     scaled = whole * np.outer(sd, sd)
-    own, axes = np.linalg.eigh(scaled)
+    own, axes = symmetric_eigen(scaled)
     if not own[0] > 0:
         raise FitError(
             f"spectrum expects a maximum of the joint density; at the mode of the parameters that "

@@ -37,6 +37,7 @@ from workbench.errors import FitError, UsageError
 from workbench.fit import ModeFit, fit_mle
 from workbench.fit.objective import Objective
 from workbench.fit.optimiser import lbfgs
+from workbench.fit.spectral import symmetric_eigen
 from workbench.model import Density, Model, read_density
 from workbench.study.instrument import Keep, require_regular, start_anew, subject
 from workbench.study.paths import lbfgs_path
@@ -252,7 +253,7 @@ def surface(
 
 def _grid(covariance: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Square grid along the axes of an ellipse, in sds along each, shape (K^2, 2)."""
-    own, axes = np.linalg.eigh(covariance)
+    own, axes = symmetric_eigen(covariance)
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(2)])  # the sign is free
     t = np.stack([x.ravel() for x in np.meshgrid(steps, steps, indexing="ij")], axis=1)
     return (t * np.sqrt(own)) @ axes.T
@@ -260,7 +261,7 @@ def _grid(covariance: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 def _spread(away: np.ndarray, covariance: np.ndarray, num: int) -> np.ndarray:
     """Steps that reach as far as a path, denser towards the middle."""
-    own, axes = np.linalg.eigh(covariance)
+    own, axes = symmetric_eigen(covariance)
     reach = max(1.1 * float(np.abs(away @ axes / np.sqrt(own)).max()), 2 * _REACH)
     return np.sinh(np.linspace(-np.arcsinh(reach), np.arcsinh(reach), num))
 
