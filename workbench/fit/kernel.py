@@ -261,13 +261,10 @@ def chain_programs(
     state = jax.eval_shape(begin, *first, fixed)
     steps, clock = (jax.ShapeDtypeStruct(s, jnp.result_type(int)) for s in ((), (CHUNK, 2)))
     made = jax.jit(begin).lower(*first, fixed).compile()
-    large = density.tangents_at_once is not None
-    if large:
-        return_freed_memory()  # the compiler's
+    return_freed_memory(density.arrays)  # the compiler's
     found = ChainPrograms(
         begin=made,
         advance=jax.jit(advance).lower(state, clock, steps, fixed).compile(WHOLE_LOOPS),
     )
-    if large:
-        return_freed_memory()
+    return_freed_memory(density.arrays)
     return found

@@ -158,8 +158,7 @@ def fit_nuts(
     def begin(coordinates: Coordinates) -> tuple[_Plan, Sampler]:
         accept = target_accept_prob or (None if whiten else _ACCEPT_HIERARCHY)
         plan = _Plan.of(coordinates, num_warmup, accept, max_tree_depth)
-        if target.tangents_at_once is not None:
-            return_freed_memory()  # the mode's
+        return_freed_memory(target.arrays)  # the mode's
         programs = chain_programs(
             target,
             plan.max_tree_depth,
@@ -188,8 +187,7 @@ def fit_nuts(
         change = change_of_effects(density, effects, seed=seed)
         target = density if change is None else change.target
         whiten = change is None or change.whiten
-        if target.tangents_at_once is not None:
-            return_freed_memory()
+        return_freed_memory(target.arrays)
         if saved is None:
             given = laplace if change is None else None
             guide = find_guide(target, seed=seed) if given is None else Guide.of(given)
