@@ -199,9 +199,9 @@ pd.DataFrame(
 
 # %% [markdown]
 # Maximum likelihood has no end to its climb. On one of the splits it was as sure as anywhere of
-# something far from what was spent: thousands of nats a row, in the mean over splits and in its
-# error alike. No difference from it can be told by such a mean; its CRPS, which counts money and
-# not nats, is six times the others'.
+# something far from what was spent, and lost ten nats a row there: the mean over splits and its
+# error are of that split's making, and no difference can be told by such a mean. Its CRPS, which
+# counts money and not nats, is a sixth larger than the others'.
 #
 # ## In words
 
