@@ -40,9 +40,9 @@ vehicle             -0.46    -0.44       -0.44    -0.44     -0.49
 One net is trained by Adam on all rows, the ensemble has five; NUTS has -0.93 on two splits of wine.
 For classes Laplace keeps the model's own prior (:func:`workbench.network.by_laplace`). Maximum
 likelihood (``mle``), run on wine, australian and vehicle, has no maximum there and says so (scores
-of -1.22, -0.83 and -1.76); to find that out takes it minutes a split, where the others take seconds
-to two minutes. ``OPENBLAS_NUM_THREADS=1`` saves four fifths of the CPU time of Laplace where other
-work shares the cores: threads of BLAS wait spinning.
+of -1.22, -0.83 and -1.76); to find that out takes it a minute or more a split, where the others
+take seconds to two minutes. One split of energy with the default methods takes 90 seconds on two
+cores.
 
 On Boston housing (not shipped; ``--case``) the mixture is above every published figure: above
 dropout by 0.051 (0.016, paired), above deep ensembles by 0.06, which is within the errors of both.
