@@ -80,8 +80,8 @@ def find_guide(density: Density, *, seed: int) -> Guide:
         return Guide.of(fit_laplace(density, seed=seed))
     peak = find_peak(objective, seed=seed)
     curvature, optimum = peak.curvature, peak.optimum
-    lost = curvature.null.size or curvature.runaway.size
-    usable = np.isfinite(curvature.covariance).all() and not lost
+    undetermined = curvature.null.size or curvature.runaway.size
+    usable = np.isfinite(curvature.covariance).all() and not undetermined
     status, detail = peak.explained
     return Guide(
         z=optimum.theta,

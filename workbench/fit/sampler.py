@@ -2,11 +2,10 @@
 
 The programs (:mod:`workbench.fit.kernel`) advance a chain by a chunk of steps, as many as take a
 quarter of a second, so that between chunks a chain can be watched, stopped by an interrupt, or
-saved. XLA releases Python's
-lock while it runs, so one thread for each core keeps all of them busy; a thread takes the chain
-that has come least far. Nothing is traced inside a thread, since NumPyro's handler stack is global.
-A chain's draws do not depend on where its chunks end: one that goes on from a saved state makes the
-very draws it would have made.
+saved. XLA releases Python's lock while it runs, so one thread for each core keeps all of them busy;
+a thread takes the chain that has come least far. Nothing is traced inside a thread, since NumPyro's
+handler stack is global. A chain's draws do not depend on where its chunks end: one that goes on
+from a saved state makes the very draws it would have made.
 """
 
 from __future__ import annotations
