@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
 from typing import Any
 
 import jax
@@ -55,3 +56,30 @@ def test_score_test_of_zero_coefficients_has_its_closed_form() -> None:
     statistic = score @ np.linalg.solve(0.25 * design.T @ design, score)
     found = fit.test("a = 0, b = 0", kind="score")
     assert found.statistic == pytest.approx(statistic, rel=1e-8)
+
+
+@pytest.mark.parametrize("trials", [1, 3])
+def test_value_and_two_derivatives_have_their_closed_forms(trials: int) -> None:
+    # log p = log C + k x - n log(1 + e^x); the sigmoid p and n p (1 - p), to 50 digits
+    x, k = np.array([-800.0, -40.0, -1.5, 0.0, 0.3, 37.0, 800.0]), 1
+
+    def log_prob(x: jax.Array) -> jax.Array:
+        fn = dist.Bernoulli(logits=x) if trials == 1 else dist.Binomial(trials, logits=x)
+        return right_at_zero(fn).log_prob(k)
+
+    with localcontext(prec=50):
+        grown = [Decimal(v).exp() for v in x]
+        value = [float(Decimal(trials).ln() + k * Decimal(v) - trials * (1 + g).ln())
+                 for v, g in zip(x, grown, strict=True)]  # fmt: skip
+        first = [float(k - trials * g / (1 + g)) for g in grown]
+        second = [float(-trials * g / (1 + g) ** 2) for g in grown]
+    first_and_second = jax.vmap(jax.grad(log_prob))(x), jax.vmap(jax.grad(jax.grad(log_prob)))(x)
+    np.testing.assert_allclose(jax.vmap(log_prob)(x), value, rtol=1e-14)
+    np.testing.assert_allclose(first_and_second[0], first, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(first_and_second[1], second, rtol=1e-14, atol=1e-15)
+
+
+def test_a_certain_choice_has_probability_one_or_zero() -> None:
+    logits = jnp.array([np.inf, np.inf, -np.inf, -np.inf])
+    certain = right_at_zero(dist.Bernoulli(logits=logits, validate_args=False))
+    assert np.asarray(certain.log_prob(np.array([1, 0, 1, 0]))).tolist() == [0, -np.inf, -np.inf, 0]

@@ -11,14 +11,17 @@ import numpy as np
 from workbench.fit.compilation import compiled
 from workbench.model import Density
 
-_SIZES = (250, 50, 10, 2, 1)
+_SIZES = (1024, 250, 50, 10, 2, 1)
 _NUMBERS = 1_000_000  # in the sites of a batch
 
 
-def batch_size(density: Density) -> int:
-    """How many draws are evaluated at once: fewer where a model's sites are large."""
+def batch_size(density: Density, most: int = 250) -> int:
+    """How many draws are evaluated at once: fewer where a model's sites are large.
+
+    ``most`` is 1024 where there are always so many.
+    """
     numbers = sum(int(np.prod(s.shape, dtype=int)) for s in density.sites)
-    return next((s for s in _SIZES if s * numbers <= _NUMBERS), 1)
+    return next((s for s in _SIZES if s <= most and s * numbers <= _NUMBERS), 1)
 
 
 def in_batches(program: Callable[..., Any], size: int, rows: Any) -> Any:

@@ -39,7 +39,7 @@ import numpy as np
 import numpyro
 from jax.tree_util import Partial
 
-from workbench.fit.batches import in_batches, random_keys
+from workbench.fit.batches import batch_size, in_batches, random_keys
 from workbench.fit.compilation import compiled
 from workbench.fit.flat import density_of, flat_sites
 from workbench.fit.prepared import AtData, arrows_of_rows, log_joint_program, preparation
@@ -47,8 +47,6 @@ from workbench.model import Density
 from workbench.model.arrow import Arrow, ArrowFactor, find_arrow
 from workbench.model.evaluation import elements, evaluate
 from workbench.model.gaussian import gaussian_sites
-
-_BATCH = 250  # draws of u made at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +153,11 @@ class Collapsed:
         A draw depends on its chain and number alone, so that more draws leave it as it is.
         """
         program, arrays = _expander(self.target), self.target.arrays
-        found = []
-        for chain, rows in enumerate(z):
-            keys = random_keys(key, len(rows), chain)
-            found.append(in_batches(lambda x: program(*x, arrays), _BATCH, (rows, keys)))
-        return np.stack(found)
+        keys = [random_keys(key, len(rows), chain) for chain, rows in enumerate(z)]
+        flat = z.reshape(-1, self.target.size), np.concatenate(keys)
+        size = batch_size(self.density, most=1024)
+        found = in_batches(lambda x: program(*x, arrays), size, flat)
+        return found.reshape(*z.shape[:2], self.density.size)
 
 
 def collapse_normal(density: Density, *, always: bool = False) -> Collapsed | None:

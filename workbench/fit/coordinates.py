@@ -17,7 +17,7 @@ as a trajectory can. In whitened coordinates trajectories are therefore bounded 
 the criterion of the U-turn, which looks at the ends of a tree that doubles, can miss the turn of
 orbits that all have one period, and follow them many times round. With a step near
 :math:`1.8 D^{-1/4}` (the rate is that of Beskos et al.; the factor was measured at an acceptance of
-0.6) the bound on the doublings is the least d whose :math:`2^d - 1` steps span 2.
+0.65) the bound on the doublings is the least d whose :math:`2^d - 1` steps span 2.
 
 References
 ----------

@@ -31,7 +31,7 @@ from workbench.fit.tree import estimand_table, stacked
 from workbench.model import Density, Model, read_density
 
 _WARMUP, _WARMUP_WHITENED = 1000, 100  # by default
-_ACCEPT, _ACCEPT_WHITENED, _ACCEPT_HIERARCHY = 0.8, 0.6, 0.95
+_ACCEPT, _ACCEPT_WHITENED, _ACCEPT_HIERARCHY = 0.8, 0.65, 0.95
 _SAMPLES, _DOUBLINGS = 1000, 10
 _DIVERGENT = 0.005  # share of the transitions
 _FIRST_LOOK = 100  # whitened draws, after which divergences are counted
@@ -76,8 +76,8 @@ def fit_nuts(
         ``parallel`` (threads, the default on a CPU), ``sequential`` or ``vectorized`` (one
         program, the default on a GPU).
     target_accept_prob : float, optional
-        Acceptance the step size is adapted to: by default 0.8, or 0.6 where whitened, or 0.95
-        where effects are sampled with a learnt amount of centring.
+        Acceptance the step size is adapted to: by default 0.8, or 0.65 of several whitened
+        coordinates, or 0.95 where effects are sampled with a learnt amount of centring.
     max_tree_depth : int, optional
         As in NumPyro: by default 10, or fewer where the coordinates are whitened, whose orbits
         are short (:mod:`workbench.fit.coordinates`).
@@ -305,9 +305,10 @@ class _Plan:
     ) -> _Plan:
         whitened = coordinates.whitened
         alone = whitened and num_warmup is None
+        several = coordinates.centre.size > 1
         return cls(
             num_warmup=num_warmup or (_WARMUP_WHITENED if alone else _WARMUP),
-            accept=accept or (_ACCEPT_WHITENED if whitened else _ACCEPT),
+            accept=accept or (_ACCEPT_WHITENED if whitened and several else _ACCEPT),
             max_tree_depth=max_tree_depth or (coordinates.doublings if whitened else _DOUBLINGS),
             alone=alone,
         )

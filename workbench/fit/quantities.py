@@ -156,8 +156,8 @@ def _too_large(num: int, shape: tuple[int, ...], what: str) -> str:
 def _per_draw(program: Callable[..., Any], density: Density, z: np.ndarray) -> dict[str, Any]:
     """Run a program over draws of z, (C, S, D), keeping the first two axes."""
     arrays = density.arrays
-    flat = z.reshape(-1, density.size)
-    found = in_batches(lambda rows: program(rows, arrays), batch_size(density), flat)
+    flat, size = z.reshape(-1, density.size), batch_size(density, most=1024)
+    found = in_batches(lambda rows: program(rows, arrays), size, flat)
     return jax.tree_util.tree_map(lambda x: x.reshape(*z.shape[:2], *x.shape[1:]), found)
 
 

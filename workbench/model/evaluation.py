@@ -92,9 +92,10 @@ def evaluate(fn: Callable[..., Any], kwargs: Mapping[str, Any], z: Z) -> Evaluat
     >>> float(e.values["s"]), float(e.log_probs["s"]), float(e.log_jacobian["s"])
     (1.0, -1.0, 0.0)
     """
-    seeded = handlers.seed(fn, 0)  # only for sites that ask for a key; latents are substituted
-    placed = RightAtZero(handlers.substitute(seeded, substitute_fn=partial(_place, z)))
-    log_probs, trace = compute_log_probs(placed, (), dict(kwargs), {}, sum_log_prob=False)
+    placed = handlers.substitute(fn, substitute_fn=partial(_place, z))
+    # around it: a key is made only for a site that has no value
+    whole = RightAtZero(handlers.seed(placed, 0))
+    log_probs, trace = compute_log_probs(whole, (), dict(kwargs), {}, sum_log_prob=False)
     values, log_jacobian, distributions, observations, scales, supports = {}, {}, {}, {}, {}, {}
     for name, site in trace.items():
         if site["type"] not in ("sample", "param", "deterministic"):

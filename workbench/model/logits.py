@@ -1,9 +1,11 @@
-r"""Distributions by logits, with the right derivative where a logit is exactly 0.
+r"""Distributions by logits, with the right derivatives where a logit is exactly 0.
 
 NumPyro's log densities of Bernoulli and binomial sites hold :math:`\max(x, 0)` as a clipped
 logit, whose derivative JAX gives as 0 at :math:`x = 0`, where 1/2 is the one that makes the whole
 :math:`y - n / 2`. Zero is where fits begin, and where a score test of zero coefficients is made.
-Half of the logit, taken off at zero alone, changes no value and mends the derivative.
+Here the derivatives of :math:`\log(1 + e^x)` are stated: :math:`\sigma(x) = 1 / (1 + e^{-x})`, and
+of that :math:`\sigma(x) (1 - \sigma(x))`. Both are computed from the one exponential that the
+value needs, so that a likelihood of many rows with its gradient costs half of NumPyro's.
 """
 
 from __future__ import annotations
@@ -14,31 +16,61 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jax.scipy.special import gammaln
+from numpyro.distributions.util import validate_sample
 from numpyro.primitives import Messenger
 
 
-class BernoulliLogits(dist.BernoulliLogits):
-    """NumPyro's, with the right derivative at 0."""
+@jax.custom_jvp
+def _softplus(x: jax.Array) -> jax.Array:
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
 
+
+@jax.custom_jvp
+def _sigmoid(x: jax.Array) -> jax.Array:
+    small = jnp.exp(-jnp.abs(x))
+    return jnp.where(x < 0, small, 1) / (1 + small)
+
+
+@_softplus.defjvp
+def _slope(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    (x,), (moved,) = primals, tangents
+    return _softplus(x), _sigmoid(x) * moved
+
+
+@_sigmoid.defjvp
+def _bend(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    (x,), (moved,) = primals, tangents
+    p = _sigmoid(x)
+    return p, p * (1 - p) * moved
+
+
+def _log_odds(fn: Any) -> jax.Array:
+    return jnp.asarray(fn.logits, dtype=jnp.result_type(fn.logits, float))
+
+
+class BernoulliLogits(dist.BernoulliLogits):
+    """NumPyro's, with the right derivatives at 0, at half the cost."""
+
+    @validate_sample
     def log_prob(self, value: Any) -> jax.Array:
         """Log probability of the value."""
-        return super().log_prob(value) - _half_at_zero(self.logits)
+        x = _log_odds(self)
+        return -_softplus((1 - 2 * jnp.asarray(value, dtype=x.dtype)) * x)
 
 
 class BinomialLogits(dist.BinomialLogits):
-    """NumPyro's, with the right derivative at 0."""
+    """NumPyro's, with the right derivatives at 0, at half the cost."""
 
+    @validate_sample
     def log_prob(self, value: Any) -> jax.Array:
         """Log probability of the value."""
-        return super().log_prob(value) - self.total_count * _half_at_zero(self.logits)
+        x, n = _log_odds(self), jnp.asarray(self.total_count, dtype=jnp.result_type(float))
+        ways = gammaln(n + 1) - gammaln(value + 1) - gammaln(n - value + 1)
+        return ways + value * x - n * _softplus(x)
 
 
 _RIGHT = {dist.BernoulliLogits: BernoulliLogits, dist.BinomialLogits: BinomialLogits}
-
-
-def _half_at_zero(x: Any) -> jax.Array:
-    x = jnp.asarray(x)
-    return jnp.where(x == 0, 0.5 * x, jnp.zeros_like(x))
 
 
 def right_at_zero(fn: Any) -> Any:
