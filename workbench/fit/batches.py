@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from workbench.fit.compilation import compiled
+from workbench.fit.compilation import WIDE, compiled
 from workbench.model import Density
 
 _SIZES = (1024, 250, 50, 10, 2, 1)
@@ -77,4 +77,4 @@ def random_keys(key: jax.Array, num: int, *stream: int) -> np.ndarray:
 @compiled
 def log_densities(density: Density) -> Callable[..., jax.Array]:
     """Compiled log density of a batch of points z, (B, D) to (B,)."""
-    return jax.jit(jax.vmap(density.log_density, in_axes=(0, None)))
+    return jax.jit(jax.vmap(density.log_density, in_axes=(0, None)), compiler_options=WIDE)

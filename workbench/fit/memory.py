@@ -24,19 +24,23 @@ def return_freed_memory(arrays: Any) -> None:
     Parameters
     ----------
     arrays : pytree
-        The data, or their shapes: large from 64 MiB on.
+        The data, or their shapes (:func:`are_large`).
 
     Examples
     --------
     >>> import numpy as np
     >>> return_freed_memory({"x": np.zeros(10)})
     """
-    leaves = jax.tree_util.tree_leaves(arrays)
-    size = sum(x.size * x.dtype.itemsize for x in leaves if hasattr(x, "dtype"))
-    library = _glibc() if size >= _LARGE else None
+    library = _glibc() if are_large(arrays) else None
     if library is not None:
         library.mallopt(_THRESHOLD, _OWN)
         library.malloc_trim(0)
+
+
+def are_large(arrays: Any) -> bool:
+    """Whether data, or their shapes, are of 64 MiB or more: memory goes before speed."""
+    leaves = jax.tree_util.tree_leaves(arrays)
+    return sum(x.size * x.dtype.itemsize for x in leaves if hasattr(x, "dtype")) >= _LARGE
 
 
 @cache
