@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -11,6 +12,7 @@ import numpyro.distributions as dist
 import pytest
 
 import workbench as wb
+from workbench.fit.compilation import WHOLE_LOOPS, WIDE, lean_options
 from workbench.fit.concavity import has_concave_posterior, has_one_maximum
 from workbench.fit.objective import Objective
 from workbench.model import read_density
@@ -239,3 +241,11 @@ def test_estimands_that_are_called_by_values_of_the_data_get_them() -> None:
     assert one.twin is not other.twin
     assert list(wb.fit_mle(one).params.index) == ["at 3"]
     assert list(wb.fit_mle(other).params.index) == ["at 6"]
+
+
+def test_options_of_the_compiler_are_known_to_it_and_change_no_value() -> None:
+    x = jnp.linspace(-3, 3, 1001)
+    program = jax.jit(lambda x: jnp.log1p(jnp.exp(x)).sum()).lower(x)
+    plain = float(program.compile()(x))
+    for options in (WIDE, WHOLE_LOOPS, lean_options()):
+        assert float(program.compile(options)(x)) == pytest.approx(plain, rel=1e-13)

@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import jax
 
 _KEPT = 16  # programs of one kind: an executable takes megabytes
+_EMITTERS = "xla_cpu_use_fusion_emitters"
 
 # Vectors of 512 bits, where the processor has them: a quarter less time for functions of rows.
 WIDE: dict[str, str | bool | int] = {"xla_cpu_prefer_vector_width": 512}
@@ -26,9 +27,6 @@ WIDE: dict[str, str | bool | int] = {"xla_cpu_prefer_vector_width": 512}
 # handed to a library, as products of matrices are by default. (Other calls out of a loop are
 # LAPACK's, scatters and sorts: a density that is to be sampled fast does without them.)
 WHOLE_LOOPS = {**WIDE, "xla_cpu_experimental_ynn_fusion_type": ""}
-# Over large data a loop is no one function, but some hundred; the older of XLA's two ways to make
-# them takes a sixth of the memory (27 for 160 MB), and the functions a tenth more time.
-LEAN = {**WHOLE_LOOPS, "xla_cpu_use_fusion_emitters": False}
 
 
 class HasTwin(Protocol):
@@ -120,3 +118,26 @@ def spare_modules() -> None:
     JAX, NumPyro and SciPy: more than a tenth of a second each, for nothing.
     """
     gc.freeze()
+
+
+@cache
+def lean_options() -> dict[str, str | bool | int]:
+    """How to compile loops over large data: in little memory.
+
+    Such a loop is no one function but some hundred. JAX before 0.12 has two ways to make them, of
+    which the older takes a sixth of the memory (27 in place of 160 MB for the sampler of a
+    logistic regression); the functions then take a tenth more time. Later versions have the one.
+
+    Returns
+    -------
+    dict
+        Options of ``compile``.
+    """
+    options = {**WHOLE_LOOPS, _EMITTERS: False}
+    try:
+        jax.jit(lambda: 0).lower().compile(options)
+    except jax.errors.JaxRuntimeError as error:
+        if "No such compile option" not in str(error):
+            raise
+        return WHOLE_LOOPS
+    return options

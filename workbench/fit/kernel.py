@@ -36,7 +36,7 @@ import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.hmc_util import build_adaptation_schedule
 
-from workbench.fit.compilation import LEAN, WHOLE_LOOPS, compiled
+from workbench.fit.compilation import WHOLE_LOOPS, compiled, lean_options
 from workbench.fit.memory import are_large, return_freed_memory
 from workbench.fit.prepared import blank_preparation, log_joint_program
 from workbench.model import Density
@@ -266,7 +266,7 @@ def chain_programs(
         begin=made,
         advance=jax.jit(advance)
         .lower(state, clock, steps, fixed)
-        .compile(LEAN if are_large(density.arrays) else WHOLE_LOOPS),
+        .compile(lean_options() if are_large(density.arrays) else WHOLE_LOOPS),
     )
     return_freed_memory(density.arrays)
     return found
