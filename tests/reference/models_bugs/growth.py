@@ -54,5 +54,7 @@ def orange_data():
 
 CASES = {
     "birats": posterior(birats, birats_data),
-    "orange": posterior(orange, orange_data, target_accept_prob=0.95, num_warmup=2000),
+    "orange": posterior(
+        orange, orange_data, target_accept_prob=0.95, num_warmup=2000, num_samples=2000
+    ),
 }
