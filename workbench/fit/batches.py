@@ -11,11 +11,11 @@ import numpy as np
 from workbench.fit.compilation import WIDE, compiled
 from workbench.model import Density
 
-_SIZES = (1024, 250, 50, 10, 2, 1)
+_SIZES = (1024, 256, 50, 10, 2, 1)
 _NUMBERS = 1_000_000  # in the sites of a batch
 
 
-def batch_size(density: Density, most: int = 250) -> int:
+def batch_size(density: Density, most: int = 256) -> int:
     """How many draws are evaluated at once: fewer where a model's sites are large.
 
     ``most`` is 1024 where there are always so many.

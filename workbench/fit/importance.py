@@ -52,8 +52,7 @@ def importance_pareto_k(
     program, arrays = log_densities(density), density.arrays
     # not by BLAS, whose threads spin on beside the chains after a large product
     z = centre + np.einsum("sd,kd->sk", x, root)
-    size = batch_size(density, most=1024)
-    log_p = in_batches(lambda rows: program(rows, arrays), size, z)
+    log_p = in_batches(lambda rows: program(rows, arrays), batch_size(density), z)
     ratio = log_p + 0.5 * np.sum(x**2, axis=1)
     from workbench import az
 
