@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
 from workbench.plot import METHOD_COLOURS, METHOD_MARKERS
-from workbench.plot.style import number, short_labels, shorten
+from workbench.plot.style import log_scale, number, short_labels, shorten
 
 # Machado, Oliveira and Fernandes (2009), doi:10.1109/TVCG.2009.113, severity 1.0
 BLINDNESS = {
@@ -57,3 +58,16 @@ def test_shortened_labels_keep_head_and_tail():
     assert shorten("beta[abcdefghij]", 9) == "beta…hij]"
     assert shorten("sigma", 5) == "sigma"
     assert all(len(s) <= 12 for s in short_labels(["beta[" + "y" * 40, "tau[" + "z" * 40], 12))
+
+
+@pytest.mark.parametrize("threshold", [None, 1.0])
+def test_numbers_of_a_logarithmic_scale_are_text(threshold: float | None) -> None:
+    figure, ax = plt.subplots()
+    ax.plot([1, 2], [1e-9 if threshold is None else -1e5, 1e5])
+    log_scale(ax, "y", threshold)
+    figure.canvas.draw()
+    labels = [x.get_text() for x in ax.get_yticklabels()]
+    assert {"1", "100", "10⁴"} <= set(labels)
+    assert ("10⁻⁸" if threshold is None else "−10⁵") in labels
+    assert not any("$" in x for x in labels)
+    plt.close(figure)

@@ -340,6 +340,8 @@ def lbfgs(
         path = (end["values"], end["norms"])
         return point, -end["value"], norm, end["count"], *path, end["stop"]
 
+    if len(z0) == 1:  # a loop over one start is compiled sooner
+        return tuple(x[None] for x in from_start(z0[0], scales[0]))
     return jax.vmap(from_start)(z0, scales)
 
 

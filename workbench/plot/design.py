@@ -10,6 +10,7 @@ from workbench.plot.style import (
     GREY,
     METHOD_COLOURS,
     legend_above,
+    log_scale,
     name_axes,
     new_grid,
     shorten,
@@ -61,7 +62,7 @@ def design(found: Design, *, labelled: int = 4, axes: Any = None) -> np.ndarray:
              for k in order]  # fmt: skip
     first.text(0.98, 0.04, "\n".join(["kept the least", *lines]), transform=first.transAxes,
                fontsize=8, color=GREY, ha="right", va="bottom")  # fmt: skip
-    first.set_xscale("log")
+    log_scale(first, "x")
     first.set_ylim(-0.03, 1.05)
     tidy(first, "y")
     name_axes(first, x="singular value d (prior sds over the noise)", y="share kept, d² / (d² + 1)")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.plot.style import METHOD_COLOURS, message, name_axes, new_grid, tidy
+from workbench.plot.style import METHOD_COLOURS, log_scale, message, name_axes, new_grid, tidy
 from workbench.study import Evidence
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ def _temperatures(ax: Axes, found: Evidence) -> None:
         return
     colour = _COLOURS["sequential Monte Carlo"]
     ax.plot(run.temperatures, run.mean_log_likelihood, "o-", color=colour, markersize=3.5)
-    ax.set_xscale("symlog", linthresh=float(run.temperatures[1]))
+    log_scale(ax, "x", linear=float(run.temperatures[1]))
     ax.set_xlim(0, 1)
     values = run.mean_log_likelihood
     linear = 2 * max(abs(float(values[-1])), 1.0)  # where the curve ends
-    ax.set_yscale("symlog", linthresh=linear)
+    log_scale(ax, "y", linear=linear)
     ax.set_ylim(top=max(0.0, 1.2 * float(np.max(values))))
     # within the linear part the ticks of decades crowd about zero
     ax.set_yticks([t for t in ax.get_yticks() if t == 0 or abs(t) >= linear])

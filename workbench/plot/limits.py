@@ -10,6 +10,7 @@ from workbench.plot.style import (
     GREY,
     METHOD_COLOURS,
     legend_above,
+    log_scale,
     message,
     name_axes,
     new_grid,
@@ -62,8 +63,8 @@ def limits(found: Limits, *, axes: Any = None) -> np.ndarray:
         # through the geometric middle, so that only the slopes are compared
         middle = np.exp(np.mean(np.log(distance)) - slope * np.mean(np.log(at)))
         ax.plot(at, middle * at**slope, "--", color=GREY, linewidth=1.0, label=f"slope {slope:g}")
-        ax.set_xscale("log")
-        ax.set_yscale("log")
+        log_scale(ax, "x")
+        log_scale(ax, "y")
         if limit in ("prior", "temperature"):
             ax.invert_xaxis()  # the limit lies to the right
         tidy(ax, "y")

@@ -12,6 +12,7 @@ from workbench.plot.style import (
     GREY,
     METHOD_COLOURS,
     legend_above,
+    log_scale,
     name_axes,
     new_axes,
     new_grid,
@@ -144,7 +145,7 @@ def hessian_spectrum(found: Surface, *, ax: Axes | None = None) -> Axes:
         place, newton, "-", color=METHOD_COLOURS["Laplace"], linewidth=1.4, label="Gauss-Newton"
     )
     ax.axhline(1.0, color=METHOD_COLOURS["prior"], linewidth=1.4, label="prior")
-    ax.set_yscale("log")
+    log_scale(ax, "y")
     tidy(ax, "y")
     name_axes(
         ax, x="direction of the weights, the stiffest first", y="curvature (1 / squared prior sd)"

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.plot.loss import hessian_spectrum, loss_line, loss_plane
 from workbench.plot.networks import decision_boundary, network_bands, prior_functions, reliability
 from workbench.plot.networks import style_of as network_style
-from workbench.plot.style import GREY, name_axes, new_grid, tidy
+from workbench.plot.style import GREY, log_scale, name_axes, new_grid, tidy
 from workbench.study import Methods
 
 _FAR = 10.0  # times the reach of half of the methods, from which on an axis is bent
@@ -61,8 +61,8 @@ def methods(found: Methods, *, axes: Any = None) -> np.ndarray:
     left.axvline(0.0, color=GREY, linewidth=0.8)
     ends = (table["apart"].abs() + 2 * table["paired_se"].fillna(0.0)).iloc[1:]
     if len(ends) and ends.max() > _FAR * ends.median():
-        left.set_xscale("symlog", linthresh=float(ends.median()))  # else one hides the others
-    right.set_xscale("log")
+        log_scale(left, "x", linear=float(ends.median()))  # else one hides the others
+    log_scale(right, "x")
     for ax in (left, right):
         ax.set_yticks(range(len(table)), [str(m) for m in table.index])
         ax.set_ylim(len(table) - 0.4, -0.6)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.plot.style import GREY, legend_above, message, name_axes, new_grid, tidy
+from workbench.plot.style import GREY, legend_above, log_scale, message, name_axes, new_grid, tidy
 from workbench.study import Optimisers
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def optimisers(found: Optimisers, *, axes: Any = None) -> np.ndarray:
             ax.plot(x, distance, color=COLOURS[method], linewidth=1.4, label=method)
     for ax, x in ((first, "iteration"), (second, "gradients evaluated (a Hessian is P)")):
         ax.axhline(0.01, color=GREY, linewidth=0.8, linestyle=":")
-        ax.set_xscale("log")
-        ax.set_yscale("log")
+        log_scale(ax, "x")
+        log_scale(ax, "y")
         ax.set_ylim(1e-7, 30)
         tidy(ax, "y")
         name_axes(ax, x=x, y="distance to the maximum (standard errors)")

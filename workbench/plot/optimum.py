@@ -14,6 +14,7 @@ from workbench.plot.style import (
     LIGHT,
     METHOD_COLOURS,
     legend_above,
+    log_scale,
     name_axes,
     new_axes,
     tidy,
@@ -77,7 +78,7 @@ def path(source: Comparison | ModeFit, *, method: str = "MLE", ax: Axes | None =
                 linestyle="none", label=f"_{name}, L-BFGS")  # fmt: skip
         ax.plot(steps[first_newton:], y[first_newton:], "s", color=shade, markersize=5,
                 markerfacecolor="white", linestyle="none", label=f"_{name}, Newton")  # fmt: skip
-    ax.set_yscale("log")
+    log_scale(ax, "y")
     ax.set_xlim(-0.5, len(value) - 0.5)
     ax.axvspan(first_newton - 0.5, len(value) - 0.5, color=LIGHT, alpha=0.6, linewidth=0, zorder=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -136,7 +137,7 @@ def waterfall(source: Comparison | ModeFit, *, method: str = "MLE", ax: Axes | N
                         xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8,
                         color=colour)  # fmt: skip
         first += len(steps)
-    ax.set_yscale("symlog", linthresh=1.0)
+    log_scale(ax, "y", linear=1.0)
     ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
     lowest = float(optima.table["below_best"].iloc[-1])
     ax.set_ylim(2 * max(lowest, 0.5), -0.5)  # the best stands highest

@@ -10,6 +10,7 @@ from workbench.plot.style import (
     GREY,
     METHOD_COLOURS,
     legend_above,
+    log_scale,
     name_axes,
     new_grid,
     shorten,
@@ -85,10 +86,10 @@ def penalties(found: Penalties, *, limit: int = 8, axes: Any = None) -> np.ndarr
             fourth.plot(width, value - np.nanmax(value), color=METHOD_COLOURS[method], label=label)
             fourth.axvline(found.picks[score], color=METHOD_COLOURS[method], linestyle=":",
                            linewidth=1.0)  # fmt: skip
-    fourth.set_yscale("symlog", linthresh=1.0)
+    log_scale(fourth, "y", linear=1.0)
     name_axes(fourth, y="score below its best (nats)")
     for ax in (first, second, third, fourth):
-        ax.set_xscale("log")
+        log_scale(ax, "x")
         ax.set_xlim(width[0], width[-1])
         ax.axvline(1.0, color=GREY, linewidth=0.7)
         tidy(ax, "y")

@@ -10,6 +10,7 @@ from workbench.plot.style import (
     GREY,
     METHOD_COLOURS,
     legend_above,
+    log_scale,
     message,
     name_axes,
     new_grid,
@@ -62,8 +63,8 @@ def score(found: Score, *, axes: Any = None) -> np.ndarray:
         error = np.abs(found.differences[kind].to_numpy(dtype=float))
         second.plot(step, np.where(error > 0, error, np.nan), "o-", color=METHOD_COLOURS[method],
                     markersize=3, linewidth=1.2, label=kind)  # fmt: skip
-    second.set_xscale("log")
-    second.set_yscale("log")
+    log_scale(second, "x")
+    log_scale(second, "y")
     tidy(second, "y")
     name_axes(second, x="step (standard errors)",
               y="error of the difference (nats per standard error)")  # fmt: skip

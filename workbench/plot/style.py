@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -96,6 +96,34 @@ def tidy(ax: Axes, grid: str = "") -> None:
     if grid:
         ax.grid(axis=grid, color=LIGHT, linewidth=0.8)  # pyright: ignore[reportArgumentType]
         ax.set_axisbelow(True)
+
+
+def log_scale(ax: Axes, side: Literal["x", "y"], linear: float | None = None) -> None:
+    """Make a scale logarithmic, its numbers written as text: matplotlib sets them as formulas.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The axes.
+    side : {"x", "y"}
+        Which scale.
+    linear : float, optional
+        Size below which the scale is linear, so that it holds zero and negative numbers.
+    """
+    from matplotlib.ticker import LogFormatter
+
+    class Powers(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return power(x) if super().__call__(x, pos) else ""
+
+    set_scale = ax.set_xscale if side == "x" else ax.set_yscale
+    axis = ax.xaxis if side == "x" else ax.yaxis
+    if linear is None:
+        set_scale("log")
+        axis.set_minor_formatter(Powers())  # of scales shorter than a power of ten
+    else:
+        set_scale("symlog", linthresh=linear)
+    axis.set_major_formatter(Powers())
 
 
 def make_room(ax: Axes) -> None:
@@ -188,6 +216,23 @@ def stripes(ax: Axes, rows: int) -> None:
     """Shade every other row, so that the eye keeps to its term."""
     for i in range(1, rows, 2):
         ax.axhspan(i - 0.5, i + 0.5, color=LIGHT, alpha=0.35, linewidth=0, zorder=0)
+
+
+def power(value: float) -> str:
+    """Write a number of a logarithmic scale: in powers of ten beyond the thousands.
+
+    Examples
+    --------
+    >>> [power(x) for x in (0.0, 0.001, 300.0, 1e-9, -2e5)]
+    ['0', '0.001', '300', '10⁻⁹', '−2×10⁵']
+    """
+    size = abs(value)
+    if size == 0 or 0.999e-3 < size < 9.99e3:
+        return number(value)
+    exponent = int(np.floor(np.log10(size) + 1e-9))
+    ten = "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    times = number(size / 10.0**exponent)
+    return ("−" if value < 0 else "") + (ten if times == "1" else f"{times}×{ten}")
 
 
 def number(value: float, digits: int = 3) -> str:
