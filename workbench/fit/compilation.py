@@ -22,7 +22,7 @@ _KEPT = 16  # programs of one kind: an executable takes megabytes
 _EMITTERS = "xla_cpu_use_fusion_emitters"
 
 # Vectors of 512 bits, where the processor has them: a quarter less time for functions of rows.
-WIDE: dict[str, str | bool | int] = {"xla_cpu_prefer_vector_width": 512}
+WIDE: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
 # XLA on the CPU makes one function of a loop over little memory only where no operation in it is
 # handed to a library, as products of matrices are by default. (Other calls out of a loop are
 # LAPACK's, scatters and sorts: a density that is to be sampled fast does without them.)
@@ -121,7 +121,7 @@ def spare_modules() -> None:
 
 
 @cache
-def lean_options() -> dict[str, str | bool | int]:
+def lean_options() -> dict[str, str | bool]:
     """How to compile loops over large data: in little memory.
 
     Such a loop is no one function but some hundred. JAX before 0.12 has two ways to make them, of
