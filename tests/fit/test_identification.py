@@ -14,8 +14,9 @@ import pytest
 import workbench as wb
 from workbench.fit import Status
 from workbench.fit.curvature import examine
+from workbench.fit.newton import Point
 from workbench.fit.objective import Objective
-from workbench.fit.optimiser import History, Optimum, Point, Starts
+from workbench.fit.optimiser import History, Optimum, Starts
 from workbench.model import Model, read_density
 
 N = 30

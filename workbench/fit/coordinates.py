@@ -39,9 +39,9 @@ from workbench.errors import FitError
 from workbench.fit.batches import batch_size, host_random, in_batches, log_densities
 from workbench.fit.guide import Guide
 from workbench.fit.importance import covariance_root, importance_pareto_k
+from workbench.fit.newton import newton
 from workbench.fit.objective import Objective
 from workbench.fit.optima import log_mass
-from workbench.fit.optimiser import newton
 from workbench.model import Density
 
 GATE = 0.7  # Pareto k below which a normal approximation is a safe guide

@@ -32,8 +32,9 @@ import numpy as np
 
 from workbench.fit.concavity import one_maximum
 from workbench.fit.least_loss import least_loss
+from workbench.fit.newton import CONVERGED_DECREMENT
 from workbench.fit.objective import Objective
-from workbench.fit.optimiser import CONVERGED_DECREMENT, Optimum
+from workbench.fit.optimiser import Optimum
 from workbench.fit.spectral import symmetric_eigen
 from workbench.fit.status import Status
 

@@ -33,8 +33,8 @@ from scipy.special import logsumexp
 
 from workbench.errors import FitError
 from workbench.fit.compilation import compiled
+from workbench.fit.newton import CONVERGED_DECREMENT, Point, newton
 from workbench.fit.objective import Method, Objective
-from workbench.fit.optimiser import CONVERGED_DECREMENT, Point, newton
 from workbench.model import Density
 from workbench.model.evaluation import family, leaf_curvatures
 

@@ -28,8 +28,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import linalg
 
+from workbench.fit.newton import CONVERGED_DECREMENT, newton_move
 from workbench.fit.objective import Objective
-from workbench.fit.optimiser import CONVERGED_DECREMENT, newton_move
 from workbench.fit.scaling import rescale
 
 _STEPS = 100
